@@ -1,0 +1,66 @@
+//! What an embedder implements.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::State;
+use crate::types::Height;
+
+/// What a command came to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// It was executed.
+    Applied,
+    /// The application refused it; the state is as before.
+    Refused,
+    /// Another command with the same client and sequence was executed before.
+    Conflict,
+    /// It came too late.
+    Expired,
+}
+
+/// The deterministic outcome of one command, equal on every replica.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Receipt {
+    /// How it ended.
+    pub status: Status,
+    /// The application's answer.
+    pub result: Bytes,
+}
+
+/// Why a command is not even admitted.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct CheckError(
+    /// For the client, lower case without full stop.
+    pub String,
+);
+
+/// A deterministic state machine.
+///
+/// Replicas stay equal only if every method is a function of its arguments: no clock, no randomness, no iteration
+/// over unordered maps. Keys of the state are the application's own, any bytes.
+pub trait Application: Send + Sync {
+    /// Its name in genesis.
+    fn name(&self) -> &'static str;
+
+    /// Writes the initial state.
+    fn genesis(&self, state: &mut State<'_>);
+
+    /// Whether a command is well-formed, without looking at any state. Asked before admission, and of every command
+    /// in a proposed payload before a vote (`SL-V5`).
+    ///
+    /// # Errors
+    /// [`CheckError`] for the client.
+    fn check(&self, body: &[u8]) -> Result<(), CheckError>;
+
+    /// Executes one decided command. Total: what cannot apply is a [`Status::Refused`] receipt.
+    fn execute(&self, state: &mut State<'_>, height: Height, body: &[u8]) -> Receipt;
+
+    /// Answers a read-only question from committed state.
+    ///
+    /// # Errors
+    /// [`CheckError`] for questions that make no sense.
+    fn query(&self, state: &State<'_>, question: &[u8]) -> Result<Option<Bytes>, CheckError>;
+}

@@ -1,0 +1,120 @@
+//! What all replicas of a chain agree on from the start.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    crypto::{KeyError, Transcript, check_key},
+    protocol::ProtocolName,
+    types::{CrashModel, Digest, Height, PublicKey, Validator, ValidatorSet, ValidatorSetError},
+};
+
+/// An embedded application.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ApplicationName {
+    /// Keys and values.
+    #[default]
+    Kv,
+    /// Does nothing, for measurements.
+    Noop,
+}
+
+/// `genesis.json`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Genesis {
+    /// The chain's name, for people; part of its id.
+    pub chain: String,
+    /// The chain's first moment, in milliseconds since the Unix epoch; makes equal names distinct chains.
+    pub created_at_ms: u64,
+    /// Which protocol decides.
+    pub protocol: ProtocolName,
+    /// Which application executes.
+    pub application: ApplicationName,
+    /// What faulty validators may do.
+    pub crash_model: CrashModel,
+    /// How many heights are live at once, 1 to 1,024.
+    pub window: u64,
+    /// For how many heights a reply is remembered, at least 16.
+    pub retention_heights: u64,
+    /// The most bytes of a payload, 1 KiB to 8 MiB.
+    pub payload_bytes_max: u32,
+    /// The most bytes of one command's body, at most a half of the payload's.
+    pub command_bytes_max: u32,
+    /// Who votes from height 1 on.
+    pub validators: Vec<Validator>,
+}
+
+/// What is wrong with a genesis.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum GenesisError {
+    /// The validators make no set.
+    #[error("validators: {0}")]
+    Set(#[from] ValidatorSetError),
+    /// A validator's key is refused.
+    #[error("validators: key {0}: {1}")]
+    Key(PublicKey, KeyError),
+    /// A number is out of its range.
+    #[error("{field}: {value} is not in {range}")]
+    Range {
+        /// The field.
+        field: &'static str,
+        /// What it is.
+        value: u64,
+        /// What it should be.
+        range: &'static str,
+    },
+}
+
+impl Genesis {
+    /// Checks everything and reports all that is wrong.
+    ///
+    /// # Errors
+    /// A list of [`GenesisError`], never empty.
+    pub fn validate(&self) -> Result<Arc<ValidatorSet>, Vec<GenesisError>> {
+        let mut errors = Vec::new();
+        let mut range = |field, value, from: u64, to: u64, range| {
+            if value < from || value > to {
+                errors.push(GenesisError::Range { field, value, range });
+            }
+        };
+        let payload = u64::from(self.payload_bytes_max);
+        range("window", self.window, 1, 1024, "1 to 1024");
+        range("retention_heights", self.retention_heights, 16, u64::MAX, "16 and more");
+        range("payload_bytes_max", payload, 1 << 10, 8 << 20, "1024 to 8388608");
+        range("command_bytes_max", self.command_bytes_max.into(), 1, payload / 2, "1 to half of payload_bytes_max");
+        for validator in &self.validators {
+            if let Err(error) = check_key(&validator.public_key) {
+                errors.push(GenesisError::Key(validator.public_key, error));
+            }
+        }
+        match ValidatorSet::new(self.validators.clone(), self.crash_model) {
+            Ok(set) if errors.is_empty() => return Ok(Arc::new(set)),
+            Ok(_) => {}
+            Err(error) => errors.push(error.into()),
+        }
+        Err(errors)
+    }
+
+    /// The chain's id: a hash of every field, so that nodes with different genesis files are strangers.
+    pub fn chain_id(&self) -> Digest {
+        Transcript::new("thalweg chain v1").bytes(&crate::types::codec::encode(self)).finish()
+    }
+
+    /// The id of the instance that decides `height` (`OB-7`): `history` is the hash of the header at
+    /// `height - window - 1`, the genesis header's where that lies below.
+    pub fn instance_id(&self, height: Height, set: &ValidatorSet, history: &Digest) -> Digest {
+        let members = set.members().iter().fold(Transcript::new("thalweg validator set v1"), |hash, member| {
+            hash.bytes(member.public_key.as_bytes()).number(member.power.get())
+        });
+        Transcript::new("thalweg instance v1")
+            .digest(&self.chain_id())
+            .bytes(self.protocol.as_str().as_bytes())
+            .number(height.get())
+            .digest(&members.finish())
+            .digest(history)
+            .finish()
+    }
+}

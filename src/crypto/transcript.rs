@@ -1,0 +1,92 @@
+//! What is hashed and signed.
+
+use serde::{Deserialize, Serialize};
+
+use crate::types::{Digest, Signature, ValidatorIndex};
+
+/// A domain-separated digest under construction. Fields are framed by their length, so no two different lists of
+/// fields hash the same bytes.
+#[derive(Clone)]
+pub struct Transcript(blake3::Hasher);
+
+impl Transcript {
+    /// Starts a digest in a domain, by convention `"thalweg <what> v<n>"`.
+    pub fn new(domain: &str) -> Self {
+        Self(blake3::Hasher::new()).bytes(domain.as_bytes())
+    }
+
+    /// Adds a byte string: its length as a little-endian u64, then the bytes.
+    #[must_use]
+    pub fn bytes(mut self, bytes: &[u8]) -> Self {
+        self.0.update(&(bytes.len() as u64).to_le_bytes()).update(bytes);
+        self
+    }
+
+    /// Adds a number as a little-endian u64.
+    #[must_use]
+    pub fn number(mut self, number: u64) -> Self {
+        self.0.update(&number.to_le_bytes());
+        self
+    }
+
+    /// Adds a digest.
+    #[must_use]
+    pub fn digest(mut self, digest: &Digest) -> Self {
+        self.0.update(digest.as_bytes());
+        self
+    }
+
+    /// The digest of everything added.
+    pub fn finish(&self) -> Digest {
+        Digest::new(*self.0.finalize().as_bytes())
+    }
+
+    /// An endless stream of bytes derived from everything added, eight at a time.
+    pub fn stream(&self) -> impl Iterator<Item = u64> + use<> {
+        let mut reader = self.0.finalize_xof();
+        std::iter::repeat_with(move || {
+            let mut word = [0; 8];
+            reader.fill(&mut word);
+            u64::from_le_bytes(word)
+        })
+    }
+}
+
+/// What a signature is about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Kind {
+    /// The protocol, as in configuration.
+    pub protocol: &'static str,
+    /// The message.
+    pub name: &'static str,
+    /// The version of its fields.
+    pub version: u64,
+}
+
+/// Something that a validator signs.
+pub trait Signable {
+    /// What it is. No two types share one.
+    const KIND: Kind;
+
+    /// Adds every field to the transcript, in a fixed order.
+    fn fields(&self, transcript: Transcript) -> Transcript;
+
+    /// The digest of this message within `scope` (an instance id, or a chain id for what outlives instances). It is
+    /// the message's identity and what is signed (`CR-D1`); signatures are no part of it.
+    fn digest(&self, scope: &Digest) -> Digest {
+        let Kind { protocol, name, version } = Self::KIND;
+        let start = Transcript::new("thalweg message v1").bytes(protocol.as_bytes()).bytes(name.as_bytes());
+        self.fields(start.number(version).digest(scope)).finish()
+    }
+}
+
+/// A message with the claim that a validator signed it. Nothing has been checked.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Signed<T> {
+    /// What is claimed to be signed.
+    pub message: T,
+    /// By whom.
+    pub signer: ValidatorIndex,
+    /// The evidence.
+    pub signature: Signature,
+}

@@ -1,0 +1,175 @@
+//! Protocols: state machines that decide values for an instance, all behind one contract.
+//!
+//! Called by the deciders (actors in production, mailboxes in the simulator) and by embedders who need a single
+//! decision. Never does I/O. Protocols do not know each other; this file is the only place that lists them.
+
+mod contract;
+mod rejection;
+pub mod schedule;
+pub mod seat;
+pub mod streamlette;
+
+use std::{sync::Arc, time::Duration};
+
+pub use contract::*;
+pub use rejection::Rejection;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    crypto::{BatchRng, Check, Claim, UnknownSigner},
+    types::{Digest, Height, ValidatorIndex, ValidatorSet},
+};
+
+/// Which protocol decides.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ProtocolName {
+    /// One-shot Streamlet with pull-diffs.
+    #[default]
+    Streamlette,
+}
+
+impl ProtocolName {
+    /// All of them.
+    pub const ALL: [Self; 1] = [Self::Streamlette];
+
+    /// The name in configuration, signatures and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Streamlette => "streamlette",
+        }
+    }
+}
+
+/// Everything an instance is told at birth.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// Its id: a hash of chain, protocol, height, validator set and history (`OB-7`).
+    pub id: Digest,
+    /// Its height (the first one, for a long instance).
+    pub height: Height,
+    /// Who votes.
+    pub set: Arc<ValidatorSet>,
+    /// Our own place in the set; `None` for a listener, who only learns.
+    pub me: Option<ValidatorIndex>,
+    /// Who leads the first rounds.
+    pub owner: ValidatorIndex,
+    /// Local pace; may differ between replicas.
+    pub timing: Timing,
+    /// The most bytes a payload may have.
+    pub payload_bytes_max: usize,
+}
+
+/// Local pace of a replica. Only liveness depends on it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Timing {
+    /// The shortest round deadline.
+    pub round_timeout_min: Duration,
+    /// The longest round deadline before back-off.
+    pub round_timeout_max: Duration,
+    /// The quorum delay measured in earlier instances; the deadline starts from four times this.
+    pub quorum_delay: Duration,
+    /// How long a command waits here before everyone is made to want its height (`OB-2`, `SL-T5`).
+    pub forward_after: Duration,
+    /// How often a wanted instance asks a peer for what it lacks.
+    pub pull_interval: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            round_timeout_min: Duration::from_millis(100),
+            round_timeout_max: Duration::from_secs(10),
+            quorum_delay: Duration::from_millis(25),
+            forward_after: Duration::from_millis(100),
+            pull_interval: Duration::from_millis(50),
+        }
+    }
+}
+
+/// Opens an instance of a protocol.
+pub fn open(protocol: ProtocolName, setup: Setup) -> Box<dyn Instance> {
+    match protocol {
+        ProtocolName::Streamlette => Box::new(streamlette::Streamlette::new(setup)),
+    }
+}
+
+/// A message between replicas, as it travels. Its signatures have not been checked.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Message {
+    /// Of Streamlette.
+    Streamlette(streamlette::Message),
+}
+
+/// A message of our own before it is signed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Unsigned {
+    /// Of Streamlette.
+    Streamlette(streamlette::Unsigned),
+}
+
+/// Something that must survive a crash.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Record {
+    /// Of Streamlette.
+    Streamlette(streamlette::Record),
+}
+
+/// What a replica has, so that a peer can tell what it lacks.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Summary {
+    /// Of Streamlette.
+    Streamlette(streamlette::Summary),
+}
+
+/// Proof of a decision that verifies alone.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Certificate {
+    /// Of Streamlette.
+    Streamlette(streamlette::Certificate),
+}
+
+/// Proof of a lie that verifies alone.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Evidence {
+    /// Of Streamlette.
+    Streamlette(streamlette::Evidence),
+}
+
+/// What signatures are checked against: the instance's id and its validators.
+#[derive(Clone, Debug)]
+pub struct Electorate {
+    /// The instance.
+    pub id: Digest,
+    /// Who may sign.
+    pub set: Arc<ValidatorSet>,
+}
+
+impl Claim for Message {
+    type Context = Electorate;
+
+    fn checks(&self, electorate: &Electorate, checks: &mut Vec<Check>) -> Result<(), UnknownSigner> {
+        match self {
+            Self::Streamlette(message) => message.checks(electorate, checks),
+        }
+    }
+}
+
+impl Certificate {
+    /// Checks the whole proof with nothing but the electorate, and returns the digest of the decided payload.
+    ///
+    /// # Errors
+    /// A [`Rejection`] that says what is wrong.
+    pub fn verify(&self, electorate: &Electorate, rng: &mut BatchRng) -> Result<Digest, Rejection> {
+        match self {
+            Self::Streamlette(certificate) => certificate.verify(electorate, rng),
+        }
+    }
+}
+
+/// The digest by which a payload is voted for, journaled and stored.
+pub fn payload_root(payload: &[u8]) -> Digest {
+    crate::crypto::Transcript::new("thalweg payload v1").bytes(payload).finish()
+}

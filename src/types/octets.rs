@@ -1,0 +1,104 @@
+//! Fixed-size byte strings: raw in compact encodings, lower-case hexadecimal in JSON and in text.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+
+macro_rules! octets {
+    ($(#[$doc:meta])* $name:ident[$len:literal]) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name([u8; $len]);
+
+        impl $name {
+            /// Wraps the bytes.
+            pub const fn new(bytes: [u8; $len]) -> Self {
+                Self(bytes)
+            }
+
+            /// The bytes.
+            pub const fn as_bytes(&self) -> &[u8; $len] {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.iter().take(4).try_for_each(|byte| write!(f, "{byte:02x}"))
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = hex::FromHexError;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                let mut bytes = [0; $len];
+                hex::decode_to_slice(text, &mut bytes)?;
+                Ok(Self(bytes))
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                if serializer.is_human_readable() {
+                    return serializer.collect_str(self);
+                }
+                use serde::ser::SerializeTuple;
+                let mut tuple = serializer.serialize_tuple($len)?;
+                for byte in &self.0 {
+                    tuple.serialize_element(byte)?;
+                }
+                tuple.end()
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                if deserializer.is_human_readable() {
+                    return String::deserialize(deserializer)?.parse().map_err(D::Error::custom);
+                }
+                struct Visitor;
+
+                impl<'de> serde::de::Visitor<'de> for Visitor {
+                    type Value = $name;
+
+                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                        write!(f, "{} bytes", $len)
+                    }
+
+                    fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut seq: A) -> Result<$name, A::Error> {
+                        let mut bytes = [0; $len];
+                        for (at, byte) in bytes.iter_mut().enumerate() {
+                            *byte = seq.next_element()?.ok_or_else(|| A::Error::invalid_length(at, &self))?;
+                        }
+                        Ok($name(bytes))
+                    }
+                }
+
+                deserializer.deserialize_tuple($len, Visitor)
+            }
+        }
+    };
+}
+
+octets! {
+    /// A BLAKE3-256 digest. `Debug` shows the first four bytes.
+    Digest[32]
+}
+
+octets! {
+    /// An Ed25519 verification key, encoded as in RFC 8032 section 5.1.2. Holding one says nothing of its validity:
+    /// [`crate::crypto::check_key`] does.
+    PublicKey[32]
+}
+
+octets! {
+    /// An Ed25519 signature, encoded as in RFC 8032 section 5.1.6.
+    Signature[64]
+}
