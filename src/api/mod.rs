@@ -1,1 +1,50 @@
-//! To come.
+//! HTTP: the outside of a node.
+//!
+//! Started by the node's assembly with a [`Backend`], the port behind which the node works; called by clients,
+//! operators, Prometheus and orchestrators. It knows nothing of actors, storage or network, and decides nothing: it
+//! reads requests within bounds, turns them into commands and questions, waits, and writes answers.
+//!
+//! # Routes
+//! | route | answer |
+//! |---|---|
+//! | `PUT` `DELETE /v1/kv/{key}` `?wait&timeout_ms`, `Idempotency-Key` | 200 committed, 202 accepted, 504 fate unknown |
+//! | `GET /v1/kv/{key}` `?consistency&at_least&timeout_ms` | the value with `Thalweg-Height`, or 404 |
+//! | `POST /v1/commands` `?wait&timeout_ms` | a result for each command, in order |
+//! | `GET /v1/commands/{id}` | how far it came |
+//! | `GET /v1/blocks/{height or latest}` `?offset&limit`, `…/certificate` | a block with up to 1,000 commands; its proof |
+//! | `GET /v1/status` `/v1/validators` `/v1/peers` | where the node stands, who votes, who is connected |
+//! | `GET /healthz` `/readyz` `/metrics` `/` | probes, metrics, a plain page |
+//!
+//! Every route with `GET` has `HEAD`.
+//!
+//! # Promises
+//! * Every error is an RFC 9457 problem document ([`problem::Kind`] lists them), except for bytes that are no HTTP at
+//!   all, which are answered with a bare status before any route is known.
+//! * The same `Idempotency-Key` and operation make the same command on every node, in single writes and in batches.
+//! * A request that ends early, by time or because its client hung up, gives back everything it held.
+//!
+//! # Limits
+//! Keys have 1 to [`KEY_BYTES_MAX`] bytes (414 above), values what genesis allows for a command (413), batches
+//! [`BATCH_COMMANDS_MAX`] commands and [`BATCH_BYTES_MAX`] bytes (413). A head has at most 128 KiB and its target 64 KiB;
+//! more is answered with a bare 431 or 400. Requests in progress and the
+//! bytes of their bodies are bounded by [`Settings`]; beyond that the answer is 429 with `Retry-After`. A head and a
+//! body each have to arrive within [`Settings::client_timeout`]. There is no CORS: writes that a browser sends for
+//! a page of another origin are refused, reads cannot be read by it.
+
+mod batch;
+mod chain;
+mod command;
+mod gate;
+mod kv;
+pub mod port;
+pub mod problem;
+mod request;
+mod server;
+mod settings;
+mod status;
+#[cfg(test)]
+mod tests;
+
+pub use port::Backend;
+pub use server::Server;
+pub use settings::*;

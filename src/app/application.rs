@@ -12,7 +12,7 @@ use crate::types::Height;
 pub enum Status {
     /// It was executed.
     Applied,
-    /// The application refused it; the state is as before.
+    /// The application refused it; the state is as before, for the executor takes back what it wrote.
     Refused,
     /// Another command with the same client and sequence was executed before.
     Conflict,
@@ -55,7 +55,8 @@ pub trait Application: Send + Sync {
     /// [`CheckError`] for the client.
     fn check(&self, body: &[u8]) -> Result<(), CheckError>;
 
-    /// Executes one decided command. Total: what cannot apply is a [`Status::Refused`] receipt.
+    /// Executes one decided command. Total: what cannot apply is a [`Status::Refused`] receipt, and the executor takes
+    /// back whatever it wrote. Any other status than [`Status::Applied`] counts as refused.
     fn execute(&self, state: &mut State<'_>, height: Height, body: &[u8]) -> Receipt;
 
     /// Answers a read-only question from committed state.
@@ -63,4 +64,19 @@ pub trait Application: Send + Sync {
     /// # Errors
     /// [`CheckError`] for questions that make no sense.
     fn query(&self, state: &State<'_>, question: &[u8]) -> Result<Option<Bytes>, CheckError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::codec;
+
+    #[test]
+    fn golden_receipts() {
+        let bytes = |status| codec::encode(&Receipt { status, result: Bytes::from_static(b"ok") });
+        assert_eq!(bytes(Status::Applied), b"\x00\x02ok");
+        assert_eq!(bytes(Status::Refused), b"\x01\x02ok");
+        assert_eq!(bytes(Status::Conflict), b"\x02\x02ok");
+        assert_eq!(bytes(Status::Expired), b"\x03\x02ok");
+    }
 }

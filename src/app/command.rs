@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     crypto::Transcript,
     protocol::Certificate,
-    types::{Digest, Height},
+    types::{Digest, Height, ValidatorIndex},
 };
 
 /// One order of one client (`OB-4`).
@@ -18,7 +18,8 @@ pub struct Command {
     /// The client's own number for it. A second command with the same client and number is refused at execution.
     pub sequence: u64,
     /// The last height at which it may be executed; `None`: it does not expire. Then, after its reply has been
-    /// forgotten, only the proposers' honesty keeps it from being executed again.
+    /// forgotten, only the proposers' honesty keeps it from being executed again; the same holds for a height further
+    /// ahead than replies are remembered.
     pub expires_at_height: Option<Height>,
     /// What to do, in the application's encoding.
     pub body: Bytes,
@@ -40,6 +41,10 @@ impl Command {
 /// the same bytes on.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Payload {
+    /// Who proposes, by its index in the validator set of the height. A payload that names another than the one who
+    /// signed the proposal is not voted for (`OB-5`), so a decided payload names its true proposer: a liar moves only
+    /// its own sample of the block time (`OB-6`).
+    pub proposer: ValidatorIndex,
     /// The proposer's wall clock in milliseconds since the Unix epoch. No vote looks at it (`OB-6`).
     pub proposed_at_ms: u64,
     /// The commands, in execution order.
@@ -53,7 +58,7 @@ pub struct Header {
     pub height: Height,
     /// The hash of the header below; zeros below genesis.
     pub parent: Digest,
-    /// The digest of the payload's bytes.
+    /// The digest of the payload's bytes; the chain's id at genesis.
     pub payload_root: Digest,
     /// Never falls (`OB-6`), in milliseconds since the Unix epoch.
     pub time_ms: u64,
@@ -71,6 +76,12 @@ impl Header {
             .number(self.time_ms)
             .digest(&self.state_root)
             .finish()
+    }
+
+    /// The state before the first block, as agreed on in genesis.
+    pub fn genesis(chain: Digest, created_at_ms: u64, state_root: Digest) -> Self {
+        let parent = Digest::new([0; 32]);
+        Self { height: Height::ZERO, parent, payload_root: chain, time_ms: created_at_ms, state_root }
     }
 }
 
@@ -94,4 +105,53 @@ pub struct StoredBlock {
     pub instance: Digest,
     /// The block.
     pub block: Block,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::codec;
+
+    fn command() -> Command {
+        Command {
+            client: Digest::new([0xc1; 32]),
+            sequence: 300,
+            expires_at_height: Some(Height::new(7)),
+            body: Bytes::from_static(b"body"),
+        }
+    }
+
+    #[test]
+    fn golden_command() {
+        let expected = ["c1".repeat(32).as_str(), "ac02", "0107", "04626f6479"].concat();
+        assert_eq!(hex::encode(codec::encode(&command())), expected);
+        assert_eq!(command().id().to_string(), "991cc64c9f53e7d291594da0b3c6d43246aba7d7e1c47ba4b83814aa5136c517");
+        let lasting = Command { expires_at_height: None, ..command() };
+        assert_eq!(lasting.id().to_string(), "712ed961b09379326bb1fb68e295cfc47e12ff04e1a4b8eabacfd0691fedecd8");
+    }
+
+    #[test]
+    fn golden_payload() {
+        let payload = Payload { proposer: ValidatorIndex::new(3), proposed_at_ms: 1_000, commands: vec![command()] };
+        let expected = format!("03e80701{}", hex::encode(codec::encode(&command())));
+        assert_eq!(hex::encode(codec::encode(&payload)), expected);
+        assert_eq!(
+            crate::protocol::payload_root(&codec::encode(&payload)).to_string(),
+            "fa6dc38ec0c3ac584aebb749c78e2c2cc9da54616a2ed1ee4a92062534db0b07"
+        );
+    }
+
+    #[test]
+    fn golden_header() {
+        let header = Header {
+            height: Height::new(300),
+            parent: Digest::new([1; 32]),
+            payload_root: Digest::new([2; 32]),
+            time_ms: 1_000,
+            state_root: Digest::new([3; 32]),
+        };
+        let expected = ["ac02", &"01".repeat(32), &"02".repeat(32), "e807", &"03".repeat(32)].concat();
+        assert_eq!(hex::encode(codec::encode(&header)), expected);
+        assert_eq!(header.hash().to_string(), "7526799dedf0eb2d78d0d09a4d8f4b159b0b3c35182c8599209a97b62207c2cb");
+    }
 }

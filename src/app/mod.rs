@@ -5,6 +5,7 @@
 //! the block headers. Called by the executor actor and the simulator; does no I/O beyond the [`crate::store`] port.
 
 mod application;
+mod chain;
 mod command;
 mod executor;
 pub mod kv;
@@ -12,6 +13,17 @@ pub mod noop;
 mod state;
 
 pub use application::{Application, CheckError, Receipt, Status};
+pub use chain::{StoreError, check_store, header, headers, receipts, stored_block, tip_height};
 pub use command::{Block, Command, Header, Payload, StoredBlock};
-pub use executor::{Executed, Executor};
-pub use state::State;
+pub use executor::{Executed, Executor, reply};
+pub use state::{BadProof, Leaf, Level, Proof, State, hash_value, prove};
+
+use crate::config::ApplicationName;
+
+/// Opens an embedded application.
+pub fn open(name: ApplicationName) -> Box<dyn Application> {
+    match name {
+        ApplicationName::Kv => Box::new(kv::KeyValue),
+        ApplicationName::Noop => Box::new(noop::Noop),
+    }
+}

@@ -1,1 +1,100 @@
-//! To come.
+//! The command line.
+//!
+//! Called by `main`. Each subcommand is a module with its arguments and a `run`; what it prints for programs goes to
+//! standard output, what it says to people to standard error. Exit status: 0 done, 1 failed, 2 asked for something
+//! that makes no sense (flags, configuration). Without the feature `node` only what needs no network is offered.
+
+#[cfg(feature = "node")]
+mod client;
+mod cluster;
+mod failure;
+mod genesis;
+#[cfg(feature = "node")]
+mod import;
+#[cfg(feature = "node")]
+mod localnet;
+#[cfg(feature = "node")]
+mod logging;
+mod output;
+#[cfg(feature = "node")]
+mod start;
+#[cfg(feature = "node")]
+mod table;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use failure::Failure;
+
+/// A Byzantine fault tolerant consensus runtime.
+#[derive(Debug, Parser)]
+#[command(name = "thalweg", version, propagate_version = true, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// Print JSON for programs instead of text for people.
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    #[cfg(feature = "node")]
+    Localnet(localnet::Arguments),
+    Genesis(genesis::Arguments),
+    #[cfg(feature = "node")]
+    Start(start::Arguments),
+    #[cfg(feature = "node")]
+    Put(client::PutArguments),
+    #[cfg(feature = "node")]
+    Get(client::GetArguments),
+    #[cfg(feature = "node")]
+    Delete(client::DeleteArguments),
+    #[cfg(feature = "node")]
+    Import(import::Arguments),
+    #[cfg(feature = "node")]
+    Status(client::StatusArguments),
+}
+
+/// Runs the command that the process was given, and returns its exit status.
+pub fn main() -> ExitCode {
+    let Cli { command, json } = Cli::parse();
+    let done = match command {
+        #[cfg(feature = "node")]
+        Command::Localnet(arguments) => localnet::run(&arguments, json),
+        Command::Genesis(arguments) => genesis::run(&arguments, json),
+        #[cfg(feature = "node")]
+        Command::Start(arguments) => start::run(&arguments),
+        #[cfg(feature = "node")]
+        Command::Put(arguments) => client::put(&arguments, json),
+        #[cfg(feature = "node")]
+        Command::Get(arguments) => client::get(&arguments, json),
+        #[cfg(feature = "node")]
+        Command::Delete(arguments) => client::delete(&arguments, json),
+        #[cfg(feature = "node")]
+        Command::Import(arguments) => import::run(&arguments, json),
+        #[cfg(feature = "node")]
+        Command::Status(arguments) => client::status(&arguments, json),
+    };
+    done.unwrap_or_else(|failure| failure.report(json))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_shows_an_example() {
+        for command in Cli::command().get_subcommands() {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.contains(&format!("thalweg {}", command.get_name())), "{} has no example", command.get_name());
+        }
+    }
+}

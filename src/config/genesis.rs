@@ -21,6 +21,19 @@ pub enum ApplicationName {
     Noop,
 }
 
+impl ApplicationName {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Kv, Self::Noop];
+
+    /// The name in configuration and on the command line.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Kv => "kv",
+            Self::Noop => "noop",
+        }
+    }
+}
+
 /// `genesis.json`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -37,7 +50,8 @@ pub struct Genesis {
     pub crash_model: CrashModel,
     /// How many heights are live at once, 1 to 1,024.
     pub window: u64,
-    /// For how many heights a reply is remembered, at least 16.
+    /// For how many heights a reply is remembered, at least 16 and more than `window`: else a command that is in two
+    /// live heights could be executed twice.
     pub retention_heights: u64,
     /// The most bytes of a payload, 1 KiB to 8 MiB.
     pub payload_bytes_max: u32,
@@ -82,7 +96,8 @@ impl Genesis {
         };
         let payload = u64::from(self.payload_bytes_max);
         range("window", self.window, 1, 1024, "1 to 1024");
-        range("retention_heights", self.retention_heights, 16, u64::MAX, "16 and more");
+        let remembered = self.window.saturating_add(1).max(16);
+        range("retention_heights", self.retention_heights, remembered, u64::MAX, "16 and more, above window");
         range("payload_bytes_max", payload, 1 << 10, 8 << 20, "1024 to 8388608");
         range("command_bytes_max", self.command_bytes_max.into(), 1, payload / 2, "1 to half of payload_bytes_max");
         for validator in &self.validators {

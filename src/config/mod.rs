@@ -1,5 +1,21 @@
 //! Configuration: what all replicas agree on (`genesis.json`), and what is each node's own (`node.toml`).
+//!
+//! Called by the command line, which reads and writes the files, and by the node, which is built from them. Knows
+//! nothing of either. Everything that is wrong is reported at once, each item by the name of its key.
 
 mod genesis;
+mod genesis_file;
+mod identity;
+mod multiaddr;
+mod node;
+mod peer_id;
 
 pub use genesis::{ApplicationName, Genesis, GenesisError};
+pub use genesis_file::{GenesisFileError, GenesisFileFault};
+pub use identity::Identity;
+pub use multiaddr::{AddressError, check_address, check_peer_address};
+pub use node::{
+    ConsensusSection, Defaults, HttpSection, LogFormat, LogLevel, LogSection, MempoolSection, NetworkSection,
+    NodeConfig, NodeSection, Problem, Problems, StorageSection, SyncSection,
+};
+pub use peer_id::peer_id;

@@ -76,6 +76,11 @@ impl SecretKey {
         bytes.to_pkcs8_pem(LineEnding::LF).expect("32 bytes always encode")
     }
 
+    /// The 32-byte seed, for libraries that keep a key of their own.
+    pub fn seed(&self) -> zeroize::Zeroizing<[u8; 32]> {
+        zeroize::Zeroizing::new(self.0.to_bytes())
+    }
+
     /// The verification key.
     pub fn public_key(&self) -> PublicKey {
         PublicKey::new(self.0.verifying_key().to_bytes())

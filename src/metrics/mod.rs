@@ -1,1 +1,298 @@
-//! To come.
+//! Metrics: brains' events and actors' figures, told to Prometheus.
+//!
+//! [`table`] is the one list of names; everything is registered from it at start, with all label values, so that
+//! every name has a sample at the first scrape. Actors hold a [`Metrics`] handle and feed it the events of their
+//! brains; brains never hold one. Costs an atomic addition for each figure; never blocks.
+
+mod family;
+mod label;
+pub mod table;
+#[cfg(test)]
+mod tests;
+
+use std::{sync::Arc, time::Duration};
+
+use family::{PerLabel, Registrar};
+pub use label::{Actor, Direction, Label, MessageKind, Outcome, PeerState, VoteKind};
+use prometheus::{Gauge, Histogram, IntCounter, IntGauge, Registry, TextEncoder};
+
+use crate::{
+    protocol::{self, ProtocolName, Rejection},
+    replica::{self, Fate},
+    types::{Height, ValidatorIndex},
+};
+
+/// The handle. Clones share everything.
+#[derive(Clone)]
+pub struct Metrics(Arc<Series>);
+
+struct Series {
+    registry: Registry,
+    height: IntGauge,
+    target_height: IntGauge,
+    syncing: IntGauge,
+    live_instances: IntGauge,
+    decisions: PerLabel<ProtocolName, IntCounter>,
+    decision_seconds: Histogram,
+    commit_seconds: Histogram,
+    rounds_per_decision: Histogram,
+    round_timeouts: IntCounter,
+    proposals: IntCounter,
+    votes: PerLabel<VoteKind, IntCounter>,
+    equivocations: IntCounter,
+    fatal: IntCounter,
+    validator_missed: Vec<IntCounter>,
+    commands: PerLabel<Outcome, IntCounter>,
+    mempool_commands: IntGauge,
+    mempool_bytes: IntGauge,
+    mempool_capacity_bytes: IntGauge,
+    messages: PerLabel<MessageKind, PerLabel<Direction, IntCounter>>,
+    message_bytes: PerLabel<MessageKind, PerLabel<Direction, IntCounter>>,
+    rejected: PerLabel<Rejection, IntCounter>,
+    diff_requests: PerLabel<Direction, IntCounter>,
+    verify_seconds: Histogram,
+    verified_signatures: IntCounter,
+    storage_sync_seconds: Histogram,
+    sync_blocks: IntCounter,
+    mailbox_depth: PerLabel<Actor, IntGauge>,
+    mailbox_refused: PerLabel<Actor, IntCounter>,
+    peers: PerLabel<PeerState, IntGauge>,
+    mesh_peers: IntGauge,
+    disk_free_bytes: IntGauge,
+    clock_offset_seconds: Gauge,
+    state_root_mismatch: IntGauge,
+}
+
+/// Brings a counter up to a total that is counted elsewhere.
+fn raise(counter: &IntCounter, total: u64) {
+    counter.inc_by(total.saturating_sub(counter.get()));
+}
+
+impl Metrics {
+    /// Registers everything for a chain with so many validators.
+    ///
+    /// # Panics
+    /// If the table and its use differ, which is a bug.
+    pub fn new(protocol: ProtocolName, validators: usize) -> Self {
+        let registry = Registry::new();
+        let make = Registrar { registry: &registry, validators };
+        make.constant("build_info", &[env!("CARGO_PKG_VERSION"), protocol.as_str()]);
+        register_process(&registry);
+        let series = Series {
+            height: make.gauge("height"),
+            target_height: make.gauge("target_height"),
+            syncing: make.gauge("syncing"),
+            live_instances: make.gauge("live_instances"),
+            decisions: make.counter_per("decisions_total"),
+            decision_seconds: make.histogram("decision_seconds"),
+            commit_seconds: make.histogram("commit_seconds"),
+            rounds_per_decision: make.histogram("rounds_per_decision"),
+            round_timeouts: make.counter("round_timeouts_total"),
+            proposals: make.counter("proposals_total"),
+            votes: make.counter_per("votes_total"),
+            equivocations: make.counter("equivocations_total"),
+            fatal: make.counter("fatal_total"),
+            validator_missed: make.counters("validator_missed_total"),
+            commands: make.counter_per("commands_total"),
+            mempool_commands: make.gauge("mempool_commands"),
+            mempool_bytes: make.gauge("mempool_bytes"),
+            mempool_capacity_bytes: make.gauge("mempool_capacity_bytes"),
+            messages: make.counter_per_two("messages_total"),
+            message_bytes: make.counter_per_two("message_bytes_total"),
+            rejected: make.counter_per("rejected_messages_total"),
+            diff_requests: make.counter_per("diff_requests_total"),
+            verify_seconds: make.histogram("verify_seconds"),
+            verified_signatures: make.counter("verified_signatures_total"),
+            storage_sync_seconds: make.histogram("storage_sync_seconds"),
+            sync_blocks: make.counter("sync_blocks_total"),
+            mailbox_depth: make.gauge_per("mailbox_depth"),
+            mailbox_refused: make.counter_per("mailbox_refused_total"),
+            peers: make.gauge_per("peers"),
+            mesh_peers: make.gauge("mesh_peers"),
+            disk_free_bytes: make.gauge("disk_free_bytes"),
+            clock_offset_seconds: make.real("clock_offset_seconds"),
+            state_root_mismatch: make.gauge("state_root_mismatch"),
+            registry,
+        };
+        Self(Arc::new(series))
+    }
+
+    /// Everything in Prometheus' text format.
+    ///
+    /// # Panics
+    /// Never: metrics that were registered always encode.
+    pub fn encode(&self) -> String {
+        TextEncoder::new().encode_to_string(&self.0.registry.gather()).expect("registered metrics encode")
+    }
+
+    /// An event of an instance that began `age` ago.
+    pub fn protocol(&self, protocol: ProtocolName, age: Duration, event: &protocol::Event) {
+        use protocol::Event;
+        let series = &*self.0;
+        match event {
+            Event::RoundEntered { .. } | Event::Notarized { .. } => {}
+            Event::RoundTimedOut { .. } => series.round_timeouts.inc(),
+            Event::Proposed { .. } => series.proposals.inc(),
+            Event::VoteCast { .. } => series.votes.of(VoteKind::Cast).inc(),
+            Event::Concluded { rounds, .. } => {
+                series.decisions.of(protocol).inc();
+                series.decision_seconds.observe(age.as_secs_f64());
+                series.rounds_per_decision.observe(real(*rounds));
+            }
+            Event::Equivocated { .. } => series.equivocations.inc(),
+            // Counted where the verdict is given, together with what no brain ever sees.
+            Event::Rejected { .. } => {}
+            Event::Fatal { .. } => series.fatal.inc(),
+        }
+    }
+
+    /// An event of the ordering brain.
+    pub fn replica(&self, event: &replica::Event) {
+        use replica::Event;
+        let series = &*self.0;
+        match event {
+            Event::Committed { height, commands, latencies } => {
+                self.height(*height);
+                series.commands.of(Outcome::Committed).inc_by(u64::try_from(*commands).unwrap_or(u64::MAX));
+                for latency in latencies {
+                    series.commit_seconds.observe(latency.as_secs_f64());
+                }
+            }
+            Event::Refused { fate } => match fate {
+                Fate::Full => series.commands.of(Outcome::Full).inc(),
+                Fate::Conflict => series.commands.of(Outcome::Conflict).inc(),
+                Fate::Expired => series.commands.of(Outcome::Expired).inc(),
+                Fate::Accepted | Fate::Committed { .. } => {}
+            },
+            Event::Syncing { is_syncing, executed, target } => {
+                series.syncing.set(i64::from(*is_syncing));
+                self.height(*executed);
+                series.target_height.set(whole(target.get()));
+            }
+            Event::Synced { .. } => series.sync_blocks.inc(),
+        }
+    }
+
+    /// What an operator may see of the ordering brain.
+    pub fn view(&self, view: &replica::View) {
+        let series = &*self.0;
+        self.height(view.executed);
+        series.target_height.set(whole(view.target.get()));
+        series.syncing.set(i64::from(view.is_syncing));
+        series.live_instances.set(size(view.in_window.len()));
+        series.mempool_commands.set(size(view.mempool_commands));
+        series.mempool_bytes.set(size(view.mempool_bytes));
+    }
+
+    /// The last executed height.
+    pub fn height(&self, height: Height) {
+        self.0.height.set(whole(height.get()));
+    }
+
+    /// How many bytes of commands may wait.
+    pub fn mempool_capacity(&self, bytes: usize) {
+        self.0.mempool_capacity_bytes.set(size(bytes));
+    }
+
+    /// The application refused a command before it was admitted.
+    pub fn command_invalid(&self) {
+        self.0.commands.of(Outcome::Invalid).inc();
+    }
+
+    /// How many messages of a kind travelled since the start, and their bytes, as the network has counted them.
+    pub fn messages(&self, kind: MessageKind, direction: Direction, count: u64, bytes: u64) {
+        raise(self.0.messages.of(kind).of(direction), count);
+        raise(self.0.message_bytes.of(kind).of(direction), bytes);
+    }
+
+    /// How many messages of peers were refused for a reason since the start, by whomever.
+    pub fn rejected(&self, reason: Rejection, count: u64) {
+        raise(self.0.rejected.of(reason), count);
+    }
+
+    /// Verified votes of others reached an instance.
+    pub fn votes_received(&self, count: u64) {
+        self.0.votes.of(VoteKind::Received).inc_by(count);
+    }
+
+    /// How many questions for what an instance lacks there were since the start.
+    pub fn diff_requests(&self, direction: Direction, count: u64) {
+        raise(self.0.diff_requests.of(direction), count);
+    }
+
+    /// A batch of signatures was checked.
+    pub fn verified(&self, signatures: usize, took: Duration) {
+        self.0.verified_signatures.inc_by(u64::try_from(signatures).unwrap_or(u64::MAX));
+        self.0.verify_seconds.observe(took.as_secs_f64());
+    }
+
+    /// The journal was written and synced.
+    pub fn synced_to_disk(&self, took: Duration) {
+        self.0.storage_sync_seconds.observe(took.as_secs_f64());
+    }
+
+    /// The gauge of messages that wait for an actor, to be raised, lowered or set by whoever knows.
+    pub fn mailbox(&self, actor: Actor) -> &IntGauge {
+        self.0.mailbox_depth.of(actor)
+    }
+
+    /// A message found an actor's mailbox full.
+    pub fn mailbox_refused(&self, actor: Actor) {
+        self.0.mailbox_refused.of(actor).inc();
+    }
+
+    /// How many peers are in a state.
+    pub fn peers(&self, state: PeerState, count: usize) {
+        self.0.peers.of(state).set(size(count));
+    }
+
+    /// How many peers are in the gossip mesh.
+    pub fn mesh_peers(&self, count: usize) {
+        self.0.mesh_peers.set(size(count));
+    }
+
+    /// A height's owner failed its turn. Indices beyond genesis have no series and are left out.
+    pub fn validator_missed(&self, validator: ValidatorIndex) {
+        if let Some(series) = self.0.validator_missed.get(validator.position()) {
+            series.inc();
+        }
+    }
+
+    /// Free bytes where the data directory lies.
+    pub fn disk_free(&self, bytes: u64) {
+        self.0.disk_free_bytes.set(whole(bytes));
+    }
+
+    /// Our clock minus the median of the validators', in seconds.
+    pub fn clock_offset(&self, seconds: f64) {
+        self.0.clock_offset_seconds.set(seconds);
+    }
+
+    /// Another state root was seen for a height that was executed here.
+    pub fn state_root_mismatch(&self) {
+        self.0.state_root_mismatch.set(1);
+    }
+}
+
+/// Adds CPU, memory, file descriptors and threads of the process, where the operating system tells them.
+fn register_process(registry: &Registry) {
+    #[cfg(target_os = "linux")]
+    registry
+        .register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))
+        .expect("the first collector of its names");
+    #[cfg(not(target_os = "linux"))]
+    let _ = registry;
+}
+
+fn whole(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn size(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// Rounds are few; beyond 2^32 the histogram's last bucket is all the same.
+fn real(number: u64) -> f64 {
+    u32::try_from(number).unwrap_or(u32::MAX).into()
+}

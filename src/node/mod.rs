@@ -1,1 +1,87 @@
-//! To come.
+//! A node's process: puts the parts together, starts and stops them in order, and is the only place that gives time
+//! to brains.
+//!
+//! Order of the start: files and keys, journal and store, the application at its tip, the swarm, the actors, HTTP. Order
+//! of the stop: HTTP (requests in progress get a moment), the swarm, the actors, the store. See [`exit`] for how it
+//! may end.
+
+mod backend;
+pub mod exit;
+mod figures;
+mod wiring;
+
+use std::{process::ExitCode, time::Duration};
+
+use crate::{
+    actors::{network, storage},
+    app,
+    config::{Identity, NodeConfig},
+};
+
+/// Why a node did not start. The message says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address is none.
+    #[error("{0}: {1}")]
+    Address(String, libp2p::multiaddr::Error),
+    /// The journal cannot be written.
+    #[error("data directory: the journal cannot be written")]
+    Journal,
+    /// The data directory cannot be used.
+    #[error("data directory: {0}")]
+    Storage(#[from] storage::OpenError),
+    /// The store is not of this chain or of another format.
+    #[error("data directory: {0}")]
+    Store(#[from] app::StoreError),
+    /// The swarm cannot listen.
+    #[error("network: {0}")]
+    Network(#[from] network::NetworkFault),
+    /// The HTTP server cannot listen.
+    #[error("http: cannot listen on {0}: {1}")]
+    Http(std::net::SocketAddr, std::io::Error),
+}
+
+/// Runs a node in the foreground until SIGTERM or SIGINT, and returns its exit status (see [`exit`]).
+pub fn run(config: NodeConfig, identity: Identity) -> ExitCode {
+    end_on_panic();
+    let system = actix_rt::System::new();
+    match system.block_on(async move {
+        let node = wiring::Node::start(&config, &identity).await?;
+        node.run_until(asked_to_stop()).await;
+        Ok::<_, StartError>(())
+    }) {
+        Ok(()) => ExitCode::from(exit::OK),
+        Err(error) => {
+            tracing::error!(%error, "cannot start");
+            ExitCode::from(exit::FAILED)
+        }
+    }
+}
+
+async fn asked_to_stop() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (term, int) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    match (term, int) {
+        (Ok(mut term), Ok(mut int)) => {
+            tokio::select! {
+                _ = term.recv() => {}
+                _ = int.recv() => {}
+            }
+        }
+        // Without handlers the signals' default action ends the process.
+        _ => std::future::pending().await,
+    }
+}
+
+/// A panic anywhere ends the process, with a last line in the log.
+fn end_on_panic() {
+    let default = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        tracing::error!(%panic, "a part of the node panicked; the process ends");
+        default(panic);
+        std::process::exit(exit::PANICKED.into());
+    }));
+}
+
+/// How long a stop may take before the process is ended all the same.
+pub const STOP_TIMEOUT: Duration = Duration::from_secs(2);

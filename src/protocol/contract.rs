@@ -34,12 +34,18 @@ pub struct Token(pub u64);
 
 /// Where an arrived message came from. The ticket is the hands' own mark: it returns unchanged in
 /// [`Effect::Verify`] and [`Effect::Judge`], so that the verdict reaches the gossip network.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Origin {
     /// The validator at the other end of the connection, if it is known to be one.
     pub validator: Option<ValidatorIndex>,
-    /// The hands' mark.
-    pub ticket: u64,
+    /// The hands' mark: the frame's digest, if somebody waits for the verdict.
+    pub ticket: Option<Digest>,
+}
+
+impl Origin {
+    /// Of what nobody sent: our own messages, and records from our journal. Whatever arrived names its sender or has
+    /// a ticket.
+    pub const OWN: Self = Self { validator: None, ticket: None };
 }
 
 /// Something to be proposed: the position in the sequence, and the round in which it is wanted.
@@ -243,6 +249,8 @@ pub enum Effect {
         id: Digest,
         /// The height it is proposed for.
         height: Height,
+        /// Who first proposed it for that height. The application refuses a payload that names another.
+        proposer: ValidatorIndex,
         /// The payload.
         payload: Bytes,
     },

@@ -1,9 +1,378 @@
 //! The ordering brain: which instances live, what is proposed, in which order blocks are executed, who is answered,
 //! and how a replica that fell behind catches up.
 //!
-//! Called by the replica actor and the simulator. Like every brain it owns no clock, disk, socket or randomness.
+//! Called by the replica actor and the simulator, one [`Input`] at a time. Like every brain it owns no clock, disk,
+//! socket or randomness; it checks no signature and executes nothing, its hands do. Listeners run it as well: they
+//! open instances without a vote and forward their clients' commands.
+//!
+//! Rules, each named where it is upheld:
+//! * `OB-1` With e executed, heights e + 1 … e + window are live; what governs x was fixed by the state after
+//!   x − window − 1 (`chain`).
+//! * `OB-2` Commands go to whoever can propose them next, and to all when nothing moves (`forward`, `demand`).
+//! * `OB-4` A command has one fate however often it is submitted; a second one under its client and sequence is
+//!   refused (`mempool`, `replies`).
+//! * `OB-5` Nothing expired, nothing twice, nothing under way elsewhere is proposed; commands of losing proposals stay
+//!   (`proposal`, `flight`).
+//! * `OB-7` Instance ids name the history; `OB-9` nothing more than window + 1 above the tip is verified (`chain`,
+//!   `catch_up`).
+//! * `RP-O1` Blocks are executed in height order whatever order they were decided in (`order`).
+//! * `RP-O2` Recording and executing run beside each other; clients are answered when a height and everything below it
+//!   are both recorded and executed (`order`, `replies`).
+//! * `RP-F1` No client and no peer can crowd the others out of the mempool or of a payload (`mempool`, `quota`,
+//!   `fair`).
+//! * `RP-B1` Everything is bounded; a full mempool refuses (`mempool`, `replies`, `peers`, `catch_up`).
+//! * `RP-S1` What peers say of themselves is a hint; silent peers and liars are left for others (`peers`, `catch_up`).
+//! * `SL-T5` Live instances learn who waits for them (`demand`). `SL-W2` Whoever sends something for a closed height
+//!   is told its decision.
+//!
+//! Limits: genesis' window; [`Settings::mempool_commands_max`] and [`Settings::mempool_bytes_max`]; as many waiting
+//! clients as commands; the constants of `catch_up`, `peers`, `order` and `replies`.
 
+mod admission;
+mod catch_up;
+mod certificate;
+mod chain;
 mod contract;
+mod demand;
+mod fair;
+mod flight;
+mod forward;
+mod mempool;
+mod order;
+mod peers;
+mod proposal;
+mod quota;
+mod replies;
+mod serve;
+#[cfg(test)]
+mod tests;
+pub mod waiting;
 pub mod wire;
 
+use std::{collections::BTreeMap, time::Duration};
+
+use catch_up::{Around, CatchUp};
+pub use certificate::{CertificateDocument, CertificateError};
+use chain::Chain;
 pub use contract::*;
+use demand::Demands;
+use flight::{Flights, Stage};
+use forward::Forwarder;
+use mempool::{Key, Mempool};
+use order::Order;
+use peers::Peers;
+use quota::Source;
+use replies::Replies;
+pub use serve::blocks_from;
+use wire::PeerStatus;
+
+use crate::{
+    app::{Block, Header, Receipt, Status},
+    protocol::{Rejection, Slot},
+    types::{Digest, Height, Time, ValidatorIndex},
+};
+
+/// The ordering brain of one replica.
+pub struct Replica {
+    status_interval: Duration,
+    chain: Chain,
+    order: Order,
+    mempool: Mempool,
+    flights: Flights,
+    replies: Replies,
+    forwarder: Forwarder,
+    demands: Demands,
+    peers: Peers,
+    catch_up: CatchUp,
+    /// Decided blocks that recovery found, until [`Input::Begin`].
+    recovered: BTreeMap<Height, Block>,
+    oldest: Height,
+    has_begun: bool,
+    is_syncing: bool,
+    announced_at: Time,
+    now: Time,
+}
+
+impl Replica {
+    /// A replica that goes on where recovery ended. Nothing happens before [`Input::Begin`].
+    ///
+    /// # Panics
+    /// If genesis was never validated or no header was recovered.
+    pub fn new(settings: Settings, recovered: Recovered) -> Self {
+        let chain = Chain::new(&settings, recovered.headers);
+        let validators = chain.set(chain.executed()).len();
+        Self {
+            status_interval: settings.status_interval,
+            mempool: Mempool::new(settings.mempool_commands_max, settings.mempool_bytes_max, validators),
+            replies: Replies::new(settings.mempool_commands_max),
+            forwarder: Forwarder::new(settings.timing.forward_after),
+            catch_up: CatchUp::new(settings.fetch_timeout, settings.timing),
+            order: Order::new(chain.executed()),
+            chain,
+            flights: Flights::default(),
+            demands: Demands::default(),
+            peers: Peers::default(),
+            recovered: recovered.decided,
+            oldest: recovered.oldest,
+            has_begun: false,
+            is_syncing: false,
+            announced_at: Time::ZERO,
+            now: Time::ZERO,
+        }
+    }
+
+    /// Takes one input. `now` never goes back.
+    ///
+    /// # Panics
+    /// If the executor executes anything but the block it was given, in order: then this replica must stop.
+    pub fn step(&mut self, now: Time, input: Input, out: &mut Outbox) {
+        self.now = self.now.max(now);
+        match input {
+            Input::Begin => self.on_begin(),
+            Input::Submit { ticket, command } => self.on_submit(ticket, command, out),
+            Input::Abandon { ticket } => self.replies.abandon(ticket),
+            Input::Forwarded { from, commands } => self.on_forwarded(from, commands, out),
+            Input::Build { slot, wall_ms } => self.on_build(slot, wall_ms, out),
+            Input::Decided { block } => self.on_decided(block, out),
+            Input::Recorded { height } => self.order.recorded(height),
+            Input::Executed { header, receipts } => self.on_executed(header, receipts, out),
+            Input::PeerUp { peer, validator } => self.on_peer_up(peer, validator, out),
+            Input::PeerDown { peer } => self.peers.down(peer),
+            Input::Status { peer, status } => self.peers.report(peer, status),
+            Input::Stray { peer, height } => self.on_stray(peer, height, out),
+            Input::Blocks { peer, blocks } => self.on_blocks(peer, blocks, out),
+            Input::Checked { peer, block } => self.on_checked(peer, block, out),
+            Input::Wake => {}
+        }
+        if self.has_begun {
+            self.settle(out);
+        }
+    }
+
+    /// When to send [`Input::Wake`] at the latest.
+    pub fn deadline(&self) -> Option<Time> {
+        if !self.has_begun {
+            return None;
+        }
+        let announce = (!self.peers.is_empty()).then(|| self.announced_at.plus(self.status_interval));
+        let forward = self.forwarder.deadline(&self.mempool);
+        announce.into_iter().chain(forward).chain(self.catch_up.deadline(self.now, &self.peers)).min()
+    }
+
+    /// Whether a command waits here to be decided.
+    pub fn waits(&self, command: &Digest) -> bool {
+        self.mempool.contains(command)
+    }
+
+    /// What an operator may see.
+    pub fn view(&self) -> View {
+        View {
+            executed: self.chain.executed(),
+            state_root: Some(self.chain.tip().state_root),
+            target: self.peers.target(self.now).max(self.chain.executed()),
+            is_syncing: self.is_syncing,
+            in_window: self.chain.live().collect(),
+            mempool_commands: self.mempool.len(),
+            mempool_bytes: self.mempool.bytes(),
+        }
+    }
+
+    /// What was decided and recorded before a restart is executed first; it need not be recorded again.
+    fn on_begin(&mut self) {
+        self.has_begun = true;
+        self.announced_at = self.now;
+        for (height, block) in std::mem::take(&mut self.recovered) {
+            if height > self.chain.executed() {
+                self.adopt(block, true);
+            }
+        }
+    }
+
+    fn on_peer_up(&mut self, peer: Peer, validator: Option<ValidatorIndex>, out: &mut Outbox) {
+        if self.peers.is_empty() {
+            self.announced_at = self.now;
+        }
+        self.peers.up(peer, validator);
+        out.effects.push(Effect::Announce { to: Some(peer), status: self.status() });
+    }
+
+    /// `OB-5`. Without commands nothing is proposed, unless a higher height waits for this one.
+    fn on_build(&mut self, slot: Slot, wall_ms: u64, out: &mut Outbox) {
+        let mut payload = None;
+        let is_undecided = self.order.is_open(slot.height) && !self.order.is_decided(slot.height);
+        if let Some(me) = self.chain.me(slot.height).filter(|_| is_undecided) {
+            let (bytes_max, waiting) = (self.chain.payload_bytes_max(), (&self.mempool, &self.flights));
+            let proposal = proposal::propose(slot, me, wall_ms, bytes_max, waiting);
+            if !proposal.keys.is_empty() {
+                self.depart(slot.height, Stage::Offered, proposal.keys);
+                payload = Some(proposal.payload);
+            } else if demand::is_waited_on(slot.height, &self.flights) {
+                payload = Some(proposal.payload);
+            }
+        }
+        out.effects.push(Effect::Offer { slot, payload });
+    }
+
+    fn on_decided(&mut self, block: Block, out: &mut Outbox) {
+        if self.order.is_open(block.height) && self.adopt(block.clone(), false) {
+            out.effects.push(Effect::Record { block });
+        }
+    }
+
+    /// Takes a decided block; returns whether it is news.
+    fn adopt(&mut self, block: Block, is_recorded: bool) -> bool {
+        let height = block.height;
+        let Some(keys) = self.order.decide(block, is_recorded) else { return false };
+        self.catch_up.on_decided(height);
+        self.depart(height, Stage::Decided, keys);
+        true
+    }
+
+    fn on_executed(&mut self, header: Header, receipts: Vec<(Digest, Receipt)>, out: &mut Outbox) {
+        let height = header.height;
+        let keys = self.order.executed(height);
+        self.chain.push(header);
+        self.replies.begin(height, receipts.len());
+        let are_aligned = keys.len() == receipts.len();
+        for (position, (id, receipt)) in receipts.into_iter().enumerate() {
+            let entry = self.mempool.remove(&id);
+            let key = if are_aligned { keys.get(position).copied() } else { entry.as_ref().map(|entry| entry.key) };
+            let since = entry.filter(|entry| entry.source == Source::Clients).map(|entry| entry.since);
+            if let Some(rival) =
+                key.filter(|_| receipt.status != Status::Expired).and_then(|key| self.mempool.remove_key(key))
+            {
+                self.refuse(&rival.id, &Fate::Conflict, out);
+            }
+            self.replies.executed(height, id, receipt, key, since);
+        }
+        for key in self.flights.arrive(height) {
+            self.mempool.set_stage(key, self.flights.stage(key));
+        }
+        for late in self.mempool.expire(height) {
+            self.refuse(&late.id, &Fate::Expired, out);
+        }
+    }
+
+    /// `SL-W2` for closed heights. Whoever is busy above our window has executed what lies a window below.
+    fn on_stray(&mut self, peer: Peer, height: Height, out: &mut Outbox) {
+        let executed = self.chain.executed();
+        let is_committed = height <= executed && !self.order.is_decided(height);
+        if is_committed || self.order.is_recorded(height) {
+            out.effects.push(Effect::Enlighten { peer, height });
+        } else if height > executed.plus(self.chain.window()) {
+            self.peers.hint(peer, height.minus(self.chain.window()));
+        }
+    }
+
+    fn on_blocks(&mut self, peer: Peer, blocks: Vec<Block>, out: &mut Outbox) {
+        let mut around = Around { chain: &self.chain, order: &self.order, peers: &mut self.peers };
+        if let Err(reason) = self.catch_up.on_blocks(self.now, peer, blocks, &mut around) {
+            self.blame(peer, reason, out);
+        }
+    }
+
+    fn on_checked(&mut self, peer: Peer, block: Result<Block, Height>, out: &mut Outbox) {
+        match block {
+            Ok(block) if block.height > self.chain.executed() => {
+                let height = block.height;
+                if self.adopt(block.clone(), false) {
+                    out.effects.push(Effect::Record { block });
+                    out.events.push(Event::Synced { height });
+                    if self.order.closed(height) {
+                        out.effects.push(Effect::Close { height });
+                    }
+                }
+            }
+            Ok(_) => {}
+            Err(_) => self.blame(peer, Rejection::NoQuorum, out),
+        }
+    }
+
+    fn blame(&mut self, peer: Peer, reason: Rejection, out: &mut Outbox) {
+        self.peers.condemn(self.now, peer);
+        self.catch_up.discard(peer);
+        out.effects.push(Effect::Blame { peer, reason });
+    }
+
+    /// Puts commands under way in place of what was under way at that height.
+    fn depart(&mut self, height: Height, stage: Stage, keys: Vec<Key>) {
+        for key in self.flights.depart(height, stage, keys) {
+            self.mempool.set_stage(key, self.flights.stage(key));
+        }
+    }
+
+    /// Does whatever the present state calls for.
+    fn settle(&mut self, out: &mut Outbox) {
+        self.execute(out);
+        self.commit(out);
+        let mut around = Around { chain: &self.chain, order: &self.order, peers: &mut self.peers };
+        self.catch_up.advance(self.now, &mut around, out);
+        self.open(out);
+        let is_undecided = |height: &Height| self.order.is_open(*height) && !self.order.is_decided(*height);
+        let undecided: Vec<Height> = self.chain.live().filter(is_undecided).collect();
+        self.forwarder.advance(self.now, &undecided, &self.chain, &self.mempool, out);
+        self.demands.advance(&undecided, &self.chain, &self.mempool, &self.flights, out);
+        self.watch_lag(out);
+        self.announce(out);
+    }
+
+    /// `RP-O1`.
+    fn execute(&mut self, out: &mut Outbox) {
+        if let Some(block) = self.order.next_to_execute(self.chain.executed()) {
+            self.forwarder.on_payload(block.payload.len());
+            let electorate =
+                self.chain.electorate(block.height).expect("the height above the tip has its history here");
+            out.effects.push(Effect::Execute { block, instance: electorate.id });
+        }
+    }
+
+    /// `RP-O2`.
+    fn commit(&mut self, out: &mut Outbox) {
+        while let Some(committed) = self.order.next_committed() {
+            let height = committed.height;
+            let settlement = self.replies.committed(height);
+            out.effects.extend(settlement.answers.into_iter().map(|(ticket, fate)| Effect::Reply { ticket, fate }));
+            let latencies = settlement.since.into_iter().map(|since| self.now.since(since)).collect();
+            out.events.push(Event::Committed { height, commands: settlement.commands, latencies });
+            if committed.is_open {
+                out.effects.push(Effect::Close { height });
+            }
+        }
+    }
+
+    /// `OB-1`. A height whose block is here and being checked needs no instance: either it is proven, or the block is
+    /// thrown away and the instance opened then.
+    fn open(&mut self, out: &mut Outbox) {
+        for height in self.chain.live() {
+            if self.order.is_open(height) || self.order.is_decided(height) || self.catch_up.holds(height) {
+                continue;
+            }
+            if let Some(setup) = self.chain.setup(height) {
+                self.order.opened(height);
+                out.effects.push(Effect::Open { setup });
+            }
+        }
+    }
+
+    /// Says when we fell behind, and when we caught up.
+    fn watch_lag(&mut self, out: &mut Outbox) {
+        let (executed, target) = (self.chain.executed(), self.peers.target(self.now));
+        let gap = target.above(executed);
+        let is_syncing = gap > 1 && (self.is_syncing || self.catch_up.is_fetching(&self.peers));
+        if is_syncing != self.is_syncing {
+            self.is_syncing = is_syncing;
+            out.events.push(Event::Syncing { is_syncing, executed, target: target.max(executed) });
+        }
+    }
+
+    fn announce(&mut self, out: &mut Outbox) {
+        if !self.peers.is_empty() && self.now >= self.announced_at.plus(self.status_interval) {
+            self.announced_at = self.now;
+            out.effects.push(Effect::Announce { to: None, status: self.status() });
+        }
+    }
+
+    fn status(&self) -> PeerStatus {
+        PeerStatus { executed: self.chain.executed(), oldest: self.oldest }
+    }
+}

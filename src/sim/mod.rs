@@ -1,1 +1,36 @@
-//! To come.
+//! The world: whole clusters in one thread under virtual time, everything from one seed.
+//!
+//! Each validator is its real brains — replica, deciders with their seats, executor, journal recovery — with a mailbox
+//! before each; the seed orders the deliveries between mailboxes too, so every interleaving that the actors could
+//! produce is one the world can try. Signatures are real. Events are ordered by (time, sequence), never by time alone.
+//!
+//! Called by `thalweg simulate`, tests and benches; nothing else in the tree knows it.
+//!
+//! | file | what |
+//! |---|---|
+//! | [`world`] | time, the queue of events, crashes, restarts |
+//! | [`client`] | who wants what done, and waits for it |
+//! | [`letter`] | what travels inside a validator and between them |
+//! | [`node`] | the hands of one validator: mailboxes before its brains |
+//! | [`ledger`] | the application: it counts what it executes |
+//! | [`network`] | delays, loss and partitions |
+//! | [`disk`] | a disk that forgets what was not synced |
+//! | [`checkers`] | what must hold, one invariant a file, with their own arithmetic |
+//! | [`trace`] | one line an event, for people |
+
+pub mod checkers;
+pub mod client;
+pub mod disk;
+pub mod ledger;
+pub mod letter;
+pub mod network;
+pub mod node;
+mod random;
+#[cfg(test)]
+mod tests;
+pub mod trace;
+pub mod world;
+
+pub use network::Faults;
+pub use random::Dice;
+pub use world::{Report, Scenario, Violation, run, watch};

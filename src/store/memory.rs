@@ -1,6 +1,6 @@
 //! Rows in memory.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Bound};
 
 use bytes::Bytes;
 
@@ -9,16 +9,17 @@ use super::{Changes, Rows, Table};
 /// A store that lives in memory: for simulation and tests.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct MemoryRows {
-    rows: BTreeMap<(Table, Bytes), Bytes>,
+    tables: [BTreeMap<Bytes, Bytes>; Table::COUNT],
 }
 
 impl MemoryRows {
     /// Applies changes at once.
     pub fn apply(&mut self, changes: Changes) {
-        for ((table, key), value) in changes.rows {
+        for (table, key, value) in changes {
+            let rows = &mut self.tables[table.position()];
             match value {
-                Some(value) => self.rows.insert((table, key), value),
-                None => self.rows.remove(&(table, key)),
+                Some(value) => rows.insert(key, value),
+                None => rows.remove(&key),
             };
         }
     }
@@ -26,12 +27,12 @@ impl MemoryRows {
 
 impl Rows for MemoryRows {
     fn get(&self, table: Table, key: &[u8]) -> Option<Bytes> {
-        self.rows.get(&(table, Bytes::copy_from_slice(key))).cloned()
+        self.tables[table.position()].get(key).cloned()
     }
 
     fn scan(&self, table: Table, from: &[u8], visit: &mut dyn FnMut(&[u8], &[u8]) -> bool) {
-        for ((in_table, key), value) in self.rows.range((table, Bytes::copy_from_slice(from))..) {
-            if *in_table != table || !visit(key, value) {
+        for (key, value) in self.tables[table.position()].range::<[u8], _>((Bound::Included(from), Bound::Unbounded)) {
+            if !visit(key, value) {
                 return;
             }
         }

@@ -6,7 +6,7 @@
 mod memory;
 mod overlay;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Bound};
 
 use bytes::Bytes;
 pub use memory::MemoryRows;
@@ -19,7 +19,7 @@ pub enum Table {
     State,
     /// Hashes that authenticate [`Table::State`].
     Authentication,
-    /// Command id → where it was executed.
+    /// Command id → height and receipt; client and sequence → the id that holds them.
     Replies,
     /// Height → header, certificate and payload of a committed block.
     Blocks,
@@ -30,9 +30,24 @@ pub enum Table {
 }
 
 impl Table {
+    /// How many there are.
+    const COUNT: usize = 6;
+
     /// All of them.
-    pub const ALL: [Self; 6] =
+    pub const ALL: [Self; Self::COUNT] =
         [Self::State, Self::Authentication, Self::Replies, Self::Blocks, Self::Receipts, Self::Meta];
+
+    /// Its place in [`Self::ALL`].
+    const fn position(self) -> usize {
+        match self {
+            Self::State => 0,
+            Self::Authentication => 1,
+            Self::Replies => 2,
+            Self::Blocks => 3,
+            Self::Receipts => 4,
+            Self::Meta => 5,
+        }
+    }
 
     /// Its name on disk.
     pub const fn as_str(self) -> &'static str {
@@ -66,54 +81,116 @@ impl<R: Rows + ?Sized> Rows for &R {
     }
 }
 
+/// What a change makes of a row: its new bytes, or nothing.
+pub type Change = Option<Bytes>;
+
 /// Rows to be put (`Some`) and deleted (`None`).
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Changes {
-    rows: BTreeMap<(Table, Bytes), Option<Bytes>>,
+    tables: [BTreeMap<Bytes, Change>; Table::COUNT],
 }
 
 impl Changes {
-    /// Puts a row.
-    pub fn put(&mut self, table: Table, key: impl Into<Bytes>, value: impl Into<Bytes>) {
-        self.rows.insert((table, key.into()), Some(value.into()));
+    /// Puts a row. Returns what was to become of it before, `None` if it was not touched.
+    pub fn put(&mut self, table: Table, key: impl Into<Bytes>, value: impl Into<Bytes>) -> Option<Change> {
+        self.tables[table.position()].insert(key.into(), Some(value.into()))
     }
 
-    /// Deletes a row.
-    pub fn delete(&mut self, table: Table, key: impl Into<Bytes>) {
-        self.rows.insert((table, key.into()), None);
+    /// Deletes a row. Returns what was to become of it before, `None` if it was not touched.
+    pub fn delete(&mut self, table: Table, key: impl Into<Bytes>) -> Option<Change> {
+        self.tables[table.position()].insert(key.into(), None)
+    }
+
+    /// Undoes the latest [`Self::put`] or [`Self::delete`] of a row: `before` is what that returned.
+    pub fn undo(&mut self, table: Table, key: Bytes, before: Option<Change>) {
+        match before {
+            Some(change) => self.tables[table.position()].insert(key, change),
+            None => self.tables[table.position()].remove(&key),
+        };
     }
 
     /// What becomes of a row: `None` if it is not touched.
-    pub fn get(&self, table: Table, key: &[u8]) -> Option<&Option<Bytes>> {
-        // The map's key owns its bytes; a borrowed look-up would need a second key type for little.
-        self.rows.get(&(table, Bytes::copy_from_slice(key)))
+    pub fn get(&self, table: Table, key: &[u8]) -> Option<&Change> {
+        self.tables[table.position()].get(key)
     }
 
     /// All of them, ordered by table and key.
-    pub fn iter(&self) -> impl Iterator<Item = (Table, &Bytes, &Option<Bytes>)> {
-        self.rows.iter().map(|((table, key), value)| (*table, key, value))
+    pub fn iter(&self) -> impl Iterator<Item = (Table, &Bytes, &Change)> {
+        let tables = Table::ALL.into_iter().zip(&self.tables);
+        tables.flat_map(|(table, rows)| rows.iter().map(move |(key, value)| (table, key, value)))
     }
 
     /// The touched rows of a table at or after a key, in order.
-    pub fn range(&self, table: Table, from: &[u8]) -> impl Iterator<Item = (&Bytes, &Option<Bytes>)> {
-        self.rows
-            .range((table, Bytes::copy_from_slice(from))..)
-            .take_while(move |((in_table, _), _)| *in_table == table)
-            .map(|((_, key), value)| (key, value))
+    pub fn range(&self, table: Table, from: &[u8]) -> impl Iterator<Item = (&Bytes, &Change)> {
+        self.tables[table.position()].range::<[u8], _>((Bound::Included(from), Bound::Unbounded))
     }
 
     /// Adds later changes on top.
     pub fn merge(&mut self, later: Self) {
-        self.rows.extend(later.rows);
+        for (rows, later) in self.tables.iter_mut().zip(later.tables) {
+            if rows.is_empty() {
+                *rows = later;
+            } else {
+                rows.extend(later);
+            }
+        }
     }
 
     /// Whether nothing changes.
     pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
+        self.tables.iter().all(BTreeMap::is_empty)
     }
 
     /// How many rows change.
     pub fn len(&self) -> usize {
-        self.rows.len()
+        self.tables.iter().map(BTreeMap::len).sum()
+    }
+}
+
+impl IntoIterator for Changes {
+    type Item = (Table, Bytes, Change);
+    type IntoIter = Box<dyn Iterator<Item = Self::Item>>;
+
+    /// All of them, ordered by table and key.
+    fn into_iter(self) -> Self::IntoIter {
+        let tables = Table::ALL.into_iter().zip(self.tables);
+        Box::new(tables.flat_map(|(table, rows)| rows.into_iter().map(move |(key, value)| (table, key, value))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_follow_the_list_of_tables() {
+        for (position, table) in Table::ALL.into_iter().enumerate() {
+            assert_eq!(table.position(), position);
+        }
+    }
+
+    #[test]
+    fn undo_restores_the_change_before() {
+        let mut changes = Changes::default();
+        assert_eq!(changes.put(Table::State, "a", "1"), None);
+        let untouched = changes.clone();
+        let before = changes.delete(Table::State, "a");
+        changes.undo(Table::State, "a".into(), before);
+        let before = changes.put(Table::State, "b", "2");
+        changes.undo(Table::State, "b".into(), before);
+        assert_eq!(changes, untouched);
+    }
+
+    #[test]
+    fn later_changes_win_when_merged() {
+        let mut first = Changes::default();
+        first.put(Table::Meta, "a", "1");
+        first.put(Table::State, "a", "1");
+        let mut later = Changes::default();
+        later.delete(Table::State, "a");
+        first.merge(later);
+        let all: Vec<_> = first.clone().into_iter().collect();
+        assert_eq!(all, [(Table::State, "a".into(), None), (Table::Meta, "a".into(), Some("1".into()))]);
+        assert_eq!(first.len(), 2);
     }
 }

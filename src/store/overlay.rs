@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{Changes, Rows, Table};
+use super::{Change, Changes, Rows, Table};
 
 /// Rows as they will be when `changes` are applied to `base`.
 pub struct Overlay<'a, R: Rows + ?Sized> {
@@ -21,14 +21,19 @@ impl<'a, R: Rows + ?Sized> Overlay<'a, R> {
         Self { base, changes }
     }
 
-    /// Puts a row.
-    pub fn put(&mut self, table: Table, key: impl Into<Bytes>, value: impl Into<Bytes>) {
-        self.changes.put(table, key, value);
+    /// Puts a row, as [`Changes::put`].
+    pub fn put(&mut self, table: Table, key: impl Into<Bytes>, value: impl Into<Bytes>) -> Option<Change> {
+        self.changes.put(table, key, value)
     }
 
-    /// Deletes a row.
-    pub fn delete(&mut self, table: Table, key: impl Into<Bytes>) {
-        self.changes.delete(table, key);
+    /// Deletes a row, as [`Changes::delete`].
+    pub fn delete(&mut self, table: Table, key: impl Into<Bytes>) -> Option<Change> {
+        self.changes.delete(table, key)
+    }
+
+    /// Undoes the latest change of a row, as [`Changes::undo`].
+    pub fn undo(&mut self, table: Table, key: Bytes, before: Option<Change>) {
+        self.changes.undo(table, key, before);
     }
 
     /// The changes so far.
@@ -104,7 +109,7 @@ mod tests {
                 match value {
                     Some(value) => later.put(Table::State, vec![key], vec![value]),
                     None => later.delete(Table::State, vec![key]),
-                }
+                };
             }
             let mut applied = rows.clone();
             applied.apply(later.clone());

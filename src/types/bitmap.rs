@@ -1,15 +1,21 @@
 //! A set of validators as bits.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
 use super::ValidatorIndex;
 
-/// A set of [`ValidatorIndex`]. Encodes as bytes without trailing zeros, so equal sets have equal encodings.
+/// A set of [`ValidatorIndex`]. Encodes as bytes without trailing zeros, so equal sets have equal encodings; no other
+/// encoding is decoded, nor one of more than [`Bitmap::BYTES_MAX`].
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Bitmap {
-    #[serde(with = "serde_bytes")]
+    #[serde(serialize_with = "serde_bytes::serialize", deserialize_with = "canonical")]
     bytes: Vec<u8>,
+}
+
+fn canonical<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+    let bitmap = Bitmap { bytes: serde_bytes::deserialize(deserializer)? };
+    if bitmap.is_canonical() { Ok(bitmap.bytes) } else { Err(D::Error::custom("bitmap is not canonical")) }
 }
 
 impl Bitmap {
@@ -63,8 +69,8 @@ impl Bitmap {
         })
     }
 
-    /// Whether the encoding is the canonical one: no trailing zero byte and no more than [`Self::BYTES_MAX`].
-    pub fn is_canonical(&self) -> bool {
+    /// Whether the bytes are the canonical ones: no trailing zero and no more than [`Self::BYTES_MAX`].
+    fn is_canonical(&self) -> bool {
         self.bytes.last() != Some(&0) && self.bytes.len() <= Self::BYTES_MAX
     }
 }
@@ -86,6 +92,7 @@ fn place(index: ValidatorIndex) -> (usize, u8) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::types::codec;
 
     proptest::proptest! {
         #[test]
@@ -104,6 +111,15 @@ mod tests {
             proptest::prop_assert_eq!(bitmap.iter().collect::<Vec<_>>(), model.iter().copied().collect::<Vec<_>>());
             proptest::prop_assert_eq!(&bitmap, &model.into_iter().collect::<Bitmap>());
             proptest::prop_assert!(bitmap.is_canonical());
+            proptest::prop_assert_eq!(codec::decode(&codec::encode(&bitmap)), Ok(bitmap));
         }
+    }
+
+    #[test]
+    fn refuses_a_second_encoding_of_the_same_set() {
+        assert_eq!(codec::decode::<Bitmap>(&[1, 0b1]), Ok(Bitmap::from_iter([ValidatorIndex::ZERO])));
+        assert_eq!(codec::decode::<Bitmap>(&[2, 0b1, 0]), Err(codec::DecodeError::Malformed));
+        let over = vec![1u8; Bitmap::BYTES_MAX + 1];
+        assert!(codec::decode::<Bitmap>(&codec::encode(serde_bytes::Bytes::new(&over))).is_err());
     }
 }

@@ -4,7 +4,7 @@
 //! else that does not re-encode to the same bytes. Signed bytes do not depend on this encoding (see
 //! [`crate::crypto::Transcript`]); identities of frames and records do.
 
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// Why bytes were refused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -30,12 +30,28 @@ pub fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
 /// # Errors
 /// [`DecodeError`] unless `bytes` is exactly what [`encode`] gives for the value.
 pub fn decode<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
+    decode_borrowed(bytes)
+}
+
+/// As [`decode`], for values that borrow from `bytes`.
+///
+/// # Errors
+/// [`DecodeError`] unless `bytes` is exactly what [`encode`] gives for the value.
+pub fn decode_borrowed<'a, T: Serialize + Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, DecodeError> {
     let (value, rest) = postcard::take_from_bytes::<T>(bytes).map_err(|_| DecodeError::Malformed)?;
     if !rest.is_empty() {
         return Err(DecodeError::NotCanonical);
     }
     let same = postcard::serialize_with_flavor(&value, Compare { expected: bytes, at: 0 });
     if same == Ok(true) { Ok(value) } else { Err(DecodeError::NotCanonical) }
+}
+
+/// Decodes a value from the front of `bytes`, which this process itself has encoded: its first field, say.
+///
+/// # Errors
+/// [`DecodeError::Malformed`] if there is none. Whether the encoding is canonical is not looked at.
+pub fn decode_front<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
+    postcard::take_from_bytes(bytes).map(|(value, _)| value).map_err(|_| DecodeError::Malformed)
 }
 
 /// Compares what is encoded with what was read, without writing it anywhere.

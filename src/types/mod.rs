@@ -19,3 +19,6 @@ pub use octets::{Digest, PublicKey, Signature};
 pub use power::{CrashModel, Tally};
 pub use time::Time;
 pub use validator::{Validator, ValidatorSet, ValidatorSetError};
+
+#[cfg(test)]
+mod golden;

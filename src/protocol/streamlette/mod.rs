@@ -1,55 +1,192 @@
 //! Streamlette: one decision from a tree of proposals, solicits and votes.
-#![allow(missing_docs)]
+//!
+//! The rules, their ids, the safety argument, deviations and limits are in [`spec`]. This file holds the state and
+//! the step; each part of the work has a file of its own: `screen` decides what of an arrived message is worth a
+//! check, `absorb` takes in what is verified, `turn` moves through the ticks, `cast` leads and votes, `serve` answers others, `recover`
+//! comes back after a crash.
+//!
+//! Called by a [`crate::protocol::seat::Seat`], never directly by anything that does I/O.
 
-use serde::{Deserialize, Serialize};
+pub mod spec;
 
-use super::{Electorate, Input, Instance, Outbox, Rejection, Setup, View};
-use crate::{
-    crypto::{BatchRng, Check, UnknownSigner},
-    types::{Digest, Time},
-};
+mod absorb;
+mod cast;
+mod certificate;
+mod desk;
+mod diff;
+mod evidence;
+mod graphviz;
+mod journal;
+mod leader;
+mod message;
+mod pace;
+mod recover;
+mod safety;
+mod screen;
+mod serve;
+mod tick;
+mod tree;
+mod turn;
+mod votes;
+mod wants;
 
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Message;
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Unsigned;
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Record;
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Summary;
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Certificate;
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Evidence;
+pub use certificate::{Certificate, Step};
+pub use diff::{Known, Summary};
+pub use evidence::Evidence;
+pub use journal::Record;
+pub use leader::{Leaders, segment, segment_start};
+pub use message::{Content, Diff, Header, Item, Message, NODES_MAX, Proposal, Solicit, Unsigned, Vote, Want, Wish};
+pub use tick::{Depth, Tick};
+pub use votes::{Ballot, Votes};
 
-impl Message {
-    pub fn checks(&self, _: &Electorate, _: &mut Vec<Check>) -> Result<(), UnknownSigner> {
-        todo!()
-    }
+use self::{desk::Desk, journal::Recovery, pace::Pace, safety::Safety, tree::Tree, turn::Turn, wants::Wants};
+use super::{Electorate, Input, Instance, Outbox, Setup, Token, View};
+use crate::types::{Height, Time, ValidatorIndex};
+
+/// What is wanted of this instance (`SL-T5`).
+#[derive(Clone, Copy, Debug, Default)]
+struct Demand {
+    commands_since: Option<Time>,
+    is_waited_on: bool,
+    executed: Height,
+    /// Whether anything verified was seen here.
+    is_stirred: bool,
 }
-impl Certificate {
-    pub fn verify(&self, _: &Electorate, _: &mut BatchRng) -> Result<Digest, Rejection> {
-        todo!()
-    }
+
+/// How it ended.
+#[derive(Clone, Debug)]
+enum Phase {
+    /// Not yet.
+    Open,
+    /// Decided here; the answer is ready to be sent. Boxed: it is there once, and seldom.
+    Decided(Box<serve::Answer>),
+    /// Decided elsewhere.
+    Closed,
 }
 
-pub struct Streamlette;
+/// An instance of Streamlette.
+#[derive(Clone, Debug)]
+pub struct Streamlette {
+    setup: Setup,
+    electorate: Electorate,
+    leaders: Leaders,
+    tree: Tree,
+    safety: Safety,
+    wants: Wants,
+    desk: Desk,
+    pace: Pace,
+    turn: Turn,
+    demand: Demand,
+    recovery: Recovery,
+    is_recovering: bool,
+    /// Validators whose double votes have been reported.
+    exposed: crate::types::Bitmap,
+    last_token: Token,
+    /// When each validator was last asked, or answered, out of turn.
+    last_asked: Vec<Option<Time>>,
+    certificates_flying: serve::CertificatesFlying,
+    is_retired: bool,
+    phase: Phase,
+}
+
 impl Streamlette {
-    pub fn new(_: Setup) -> Self {
-        todo!()
+    /// A new instance, before its first input.
+    pub fn new(setup: Setup) -> Self {
+        let set = &setup.set;
+        Self {
+            electorate: Electorate { id: setup.id, set: set.clone() },
+            leaders: Leaders::new(setup.id, set.clone(), setup.owner),
+            tree: Tree::new(set.clone()),
+            safety: Safety::default(),
+            wants: Wants::new(set.clone()),
+            desk: Desk::new(set.clone()),
+            pace: Pace::new(setup.timing),
+            turn: Turn::default(),
+            demand: Demand::default(),
+            recovery: Recovery::default(),
+            is_recovering: false,
+            exposed: crate::types::Bitmap::default(),
+            last_token: Token::default(),
+            last_asked: vec![None; set.len()],
+            certificates_flying: serve::CertificatesFlying::new(),
+            is_retired: false,
+            phase: Phase::Open,
+            setup,
+        }
+    }
+
+    fn is_open(&self) -> bool {
+        matches!(self.phase, Phase::Open)
+    }
+
+    /// Whether votes, wishes and messages of our own may be made.
+    fn takes_part(&self) -> Option<ValidatorIndex> {
+        self.setup.me.filter(|_| !self.is_retired && self.is_open())
+    }
+
+    fn on_executed(&mut self, height: Height) {
+        self.demand.executed = self.demand.executed.max(height);
+        self.ask_undecided();
+    }
+
+    fn on_demand(&mut self, commands_since: Option<Time>, is_waited_on: bool) {
+        self.demand.commands_since = commands_since;
+        self.demand.is_waited_on = is_waited_on;
+        self.turn.has_nothing = false;
     }
 }
+
 impl Instance for Streamlette {
-    fn step(&mut self, _: Time, _: Input, _: &mut Outbox) {
-        todo!()
+    fn step(&mut self, now: Time, input: Input, out: &mut Outbox) {
+        match input {
+            Input::Begin { records, .. } => self.on_begin(records, out),
+            Input::Arrived { origin, message: super::Message::Streamlette(message) } => {
+                self.on_arrived(now, origin, message, out);
+            }
+            Input::Message { origin, message } => {
+                self.on_verified(now, origin, message.map(|super::Message::Streamlette(message)| message), out);
+            }
+            Input::Refused { origin, message: super::Message::Streamlette(message) } => {
+                self.on_refused(origin, message, out);
+            }
+            Input::Wake => self.on_wake(now, out),
+            Input::Demand { commands_since, waited_on } => self.on_demand(commands_since, waited_on),
+            Input::Payload { slot, payload } => self.on_payload(slot, payload),
+            Input::Verdict { id, verdict } => self.on_verdict(&id, verdict),
+            Input::Executed { height } => self.on_executed(height),
+            Input::Closed { .. } => self.on_closed(out),
+            Input::Pull { asker, summary: super::Summary::Streamlette(summary), budget } => {
+                self.on_pull(asker, &summary, budget, out);
+            }
+            Input::PeerUp { validator } => self.on_peer_up(now, validator, out),
+            Input::Retire => self.is_retired = true,
+            // `Durable` is the seat's business; the rest belongs to long instances and to fetching protocols.
+            Input::Durable(_) | Input::Body { .. } | Input::Stable { .. } | Input::Horizon { .. } => {}
+        }
+        self.settle(now, out);
     }
+
     fn deadline(&self) -> Option<Time> {
-        todo!()
+        self.next_wake()
     }
+
     fn view(&self) -> View {
-        todo!()
+        let tick = self.turn.tick;
+        let nodes = self.tree.of_tick(tick).iter().filter_map(|id| self.tree.get(id));
+        let voters = nodes.fold(std::collections::BTreeSet::new(), |mut voters, node| {
+            voters.extend(node.ballots().map(|ballot| ballot.voter));
+            voters
+        });
+        View {
+            round: tick.get(),
+            leader: Some(self.leaders.leader(tick)),
+            is_wanted: self.turn.timer.is_some(),
+            voters: voters.into_iter().collect(),
+            is_decided: matches!(self.phase, Phase::Decided(_)),
+        }
     }
+
     fn graphviz(&self) -> String {
-        todo!()
+        graphviz::draw(&self.tree)
     }
 }

@@ -1,0 +1,357 @@
+//! A decider: the hands of one live instance. One actor for each; stopping it frees everything of its instance.
+//!
+//! Holds a [`Seat`] (the brain and its key), translates errands into messages to the other actors, and nothing else.
+//!
+//! Policy of the edges:
+//! * Messages from peers come from the router with `try_send`: a full mailbox drops the newest (counted), and so does
+//!   a decider with [`CHECKS_MAX`] messages at the verifier; pulling repairs what was dropped.
+//! * The verifier, the executor and storage are waited for; what can be outstanding there is bounded by
+//!   [`CHECKS_MAX`], by the rounds of an instance, and by storage's own queue.
+//! * Wake-ups coalesce in the pacemaker.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use actix::prelude::*;
+use bytes::Bytes;
+
+use super::{Pacemaker, Ports, executor::Validate, network::To, pacemaker, replica, router, verifier};
+use crate::{
+    crypto::Verified,
+    journal::Entry,
+    metrics,
+    protocol::{
+        self, Effect, Electorate, Event, Input, Judgement, Message as Wire, Origin, Record, Rejection, Slot, Summary,
+        Token, View,
+        seat::{Errand, Seat},
+    },
+    replica::wire::Frame,
+    types::{Height, Time},
+};
+
+/// Messages that may be at the verifier at once.
+pub const CHECKS_MAX: usize = 1024;
+
+/// The actor.
+pub struct Decider {
+    seat: Seat,
+    height: Height,
+    electorate: Arc<Electorate>,
+    ports: Ports,
+    records: Vec<Record>,
+    checks: usize,
+    /// When something happened in it first: it may have been dormant for long.
+    began: Option<Time>,
+    armed: Option<Time>,
+    errands: Vec<Errand>,
+    events: Vec<Event>,
+    /// Answers to pulls, taken by the handler that asked within the same step.
+    answers: Vec<Wire>,
+    persist: Vec<Entry>,
+    persist_through: Option<Token>,
+}
+
+/// A message from a peer, addressed to this instance.
+#[derive(actix::Message)]
+#[rtype(result = "()")]
+pub struct Arrived {
+    /// From where.
+    pub origin: Origin,
+    /// What.
+    pub message: Wire,
+}
+
+/// A peer asks for what it lacks; answered at once.
+#[derive(actix::Message)]
+#[rtype(result = "Option<Wire>")]
+pub struct Pull {
+    /// What it has.
+    pub summary: Summary,
+    /// The most bytes of the answer.
+    pub budget: usize,
+}
+
+/// Something for the brain from the replica: demand, an offer, progress, a peer.
+#[derive(actix::Message)]
+#[rtype(result = "()")]
+pub struct Tell(
+    /// What.
+    pub Input,
+);
+
+/// Asks what an operator may see.
+#[derive(actix::Message)]
+#[rtype(result = "Seen")]
+pub struct Look;
+
+/// What an operator may see.
+#[derive(actix::MessageResponse)]
+pub struct Seen(
+    /// The view.
+    pub View,
+);
+
+impl Decider {
+    /// Takes a seat. `records` are what the journal holds of this instance; there are some only after a restart.
+    pub fn new(seat: Seat, height: Height, electorate: Arc<Electorate>, records: Vec<Record>, ports: Ports) -> Self {
+        Self {
+            seat,
+            height,
+            electorate,
+            began: None,
+            ports,
+            records,
+            checks: 0,
+            armed: None,
+            errands: Vec::new(),
+            events: Vec::new(),
+            answers: Vec::new(),
+            persist: Vec::new(),
+            persist_through: None,
+        }
+    }
+
+    fn step(&mut self, input: Input, ctx: &mut Context<Self>) {
+        let now = self.ports.clock.now();
+        if self.began.is_none() && matches!(input, Input::Arrived { .. } | Input::Payload { payload: Some(_), .. }) {
+            self.began = Some(now);
+        }
+        let mut errands = std::mem::take(&mut self.errands);
+        let mut events = std::mem::take(&mut self.events);
+        self.seat.step(now, input, &mut errands, &mut events);
+        for errand in errands.drain(..) {
+            match errand {
+                Errand::Act(effect) => self.act(effect, ctx),
+                Errand::Post { to, message } => self.post(to, message),
+            }
+        }
+        for event in events.drain(..) {
+            self.watch(now, event);
+        }
+        self.errands = errands;
+        self.events = events;
+        self.append(ctx);
+        self.arm(ctx);
+    }
+
+    fn act(&mut self, effect: Effect, ctx: &mut Context<Self>) {
+        match effect {
+            Effect::Verify { origin, message } => self.verify(origin, message, ctx),
+            Effect::Judge { origin, judgement } => self.judge(origin, judgement),
+            Effect::Persist { token, record } => {
+                let (height, instance) = (self.height, self.electorate.id);
+                self.persist.push(Entry::Instance { height, instance, record });
+                self.persist_through = Some(token);
+            }
+            Effect::Answer { message, .. } => self.answers.push(message),
+            Effect::Ask { peer, summary } => {
+                let ask = router::Ask { validator: peer, height: self.height, instance: self.electorate.id, summary };
+                self.ports.count_refused(metrics::Actor::Router, self.ports.router.try_send(ask).is_err());
+            }
+            Effect::Build { slot, .. } => self.ports.replica(replica::Build { slot }),
+            Effect::Validate { id, height, proposer, payload } => {
+                let word = self.ports.executor.send(Validate { height, proposer, payload }).into_actor(self);
+                ctx.spawn(word.map(move |word, decider, ctx| {
+                    if let Ok(word) = word {
+                        decider.step(Input::Verdict { id, verdict: word.0 }, ctx);
+                    }
+                }));
+            }
+            Effect::Decided { height, payload, certificate } => {
+                let block = crate::app::Block { height, payload, certificate };
+                self.ports.replica(replica::Decided { block });
+            }
+            Effect::Behind { height, .. } => self.ports.replica(replica::Behind { height }),
+            Effect::Evidence(evidence) => self.ports.replica(replica::Proven { evidence }),
+            // Not of one-shot protocols: nothing long-lived to lead, to deliver, to fetch or to forget. A finished
+            // instance is closed by the replica, once its block is executed.
+            Effect::Leading { .. }
+            | Effect::Delivered { .. }
+            | Effect::Fetch { .. }
+            | Effect::Forget { .. }
+            | Effect::Finished => {}
+            Effect::Send { .. } => unreachable!("the seat keeps sends until they may leave"),
+        }
+    }
+
+    fn verify(&mut self, origin: Origin, message: Wire, ctx: &mut Context<Self>) {
+        self.checks += 1;
+        let check = verifier::Check { message, electorate: Arc::clone(&self.electorate) };
+        let checked = self.ports.verifier.send(check).into_actor(self);
+        ctx.spawn(checked.map(move |checked, decider, ctx| {
+            decider.checks -= 1;
+            match checked {
+                Ok(Some(Ok(message))) => {
+                    decider.judge(origin, Judgement::Accept);
+                    decider.step(Input::Message { origin, message }, ctx);
+                }
+                Ok(Some(Err(message))) => {
+                    decider.judge(origin, Judgement::Reject(Rejection::BadSignature));
+                    decider.step(Input::Refused { origin, message }, ctx);
+                }
+                // The verifier is gone: the process is stopping.
+                Ok(None) | Err(_) => {}
+            }
+        }));
+    }
+
+    fn judge(&self, origin: Origin, judgement: Judgement) {
+        self.ports.judge(origin.ticket, judgement);
+    }
+
+    fn post(&self, to: protocol::To, message: Verified<Wire>) {
+        let frame =
+            Frame::Instance { height: self.height, instance: self.electorate.id, message: message.into_inner() };
+        let keys = |validators: &[crate::types::ValidatorIndex]| {
+            let members = validators.iter().filter_map(|index| self.electorate.set.get(*index));
+            To::Validators(members.map(|member| member.public_key).collect())
+        };
+        let to = match to {
+            protocol::To::One(one) => keys(&[one]),
+            protocol::To::Some(some) => keys(&some),
+            protocol::To::Validators => To::AllValidators,
+            protocol::To::Everyone => To::Everyone,
+        };
+        self.ports.network.send(to, &frame, self.ports.next_resend());
+    }
+
+    /// One append for everything a step persisted; one `Durable` for all of it.
+    fn append(&mut self, ctx: &mut Context<Self>) {
+        let Some(token) = self.persist_through.take() else { return };
+        let (done, durable) = tokio::sync::oneshot::channel();
+        // The instance may be closed by then; its records are on disk all the same.
+        self.ports.storage.append(std::mem::take(&mut self.persist), move || {
+            let _ = done.send(());
+        });
+        ctx.spawn(durable.into_actor(self).map(move |durable, decider, ctx| {
+            if durable.is_ok() {
+                decider.step(Input::Durable(token), ctx);
+            }
+        }));
+    }
+
+    fn arm(&mut self, ctx: &mut Context<Self>) {
+        let deadline = self.seat.deadline();
+        if deadline == self.armed {
+            return;
+        }
+        self.armed = deadline;
+        let alarm = deadline.map(|time| (time, ctx.address().recipient()));
+        arm(&self.ports.pacemaker, pacemaker::Sleeper::Decider(self.height), alarm);
+    }
+
+    fn watch(&self, now: Time, event: Event) {
+        match &event {
+            Event::RoundEntered { round } => self.ports.round.store(*round, Ordering::Relaxed),
+            Event::Fatal { what } => {
+                tracing::error!(height = %self.height, what, "more than a third of the voting power is faulty");
+            }
+            Event::Equivocated { validator, round } => {
+                tracing::warn!(height = %self.height, validator = %validator, round, "a validator equivocated");
+            }
+            _ => {}
+        }
+        self.ports.metrics.protocol(
+            self.ports.protocol,
+            self.began.map_or(Duration::ZERO, |began| now.since(began)),
+            &event,
+        );
+    }
+}
+
+/// Arms the pacemaker; waits in a task of its own when its mailbox is full, which a deadline is worth.
+pub(super) fn arm(
+    pacemaker: &Addr<Pacemaker>,
+    sleeper: pacemaker::Sleeper,
+    alarm: Option<(Time, Recipient<pacemaker::Wake>)>,
+) {
+    if let Err(SendError::Full(arm)) = pacemaker.try_send(pacemaker::Arm { sleeper, alarm }) {
+        let pacemaker = pacemaker.clone();
+        actix::spawn(async move {
+            let _ = pacemaker.send(arm).await;
+        });
+    }
+}
+
+impl Actor for Decider {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(super::MAILBOX);
+        let records = std::mem::take(&mut self.records);
+        let restarted = !records.is_empty();
+        self.step(Input::Begin { records, restarted }, ctx);
+    }
+
+    fn stopped(&mut self, _: &mut Self::Context) {
+        arm(&self.ports.pacemaker, pacemaker::Sleeper::Decider(self.height), None);
+    }
+}
+
+impl Handler<Arrived> for Decider {
+    type Result = ();
+
+    fn handle(&mut self, Arrived { origin, message }: Arrived, ctx: &mut Self::Context) {
+        if self.checks >= CHECKS_MAX {
+            self.ports.count_refused(metrics::Actor::Verifier, true);
+            self.judge(origin, Judgement::Ignore);
+            return;
+        }
+        self.step(Input::Arrived { origin, message }, ctx);
+    }
+}
+
+impl Handler<Pull> for Decider {
+    type Result = Option<Wire>;
+
+    fn handle(&mut self, Pull { summary, budget }: Pull, ctx: &mut Self::Context) -> Option<Wire> {
+        self.answers.clear();
+        self.step(Input::Pull { asker: 0, summary, budget }, ctx);
+        self.answers.pop()
+    }
+}
+
+impl Handler<Tell> for Decider {
+    type Result = ();
+
+    fn handle(&mut self, Tell(input): Tell, ctx: &mut Self::Context) {
+        self.step(input, ctx);
+    }
+}
+
+impl Handler<pacemaker::Wake> for Decider {
+    type Result = ();
+
+    fn handle(&mut self, _: pacemaker::Wake, ctx: &mut Self::Context) {
+        self.armed = None;
+        self.step(Input::Wake, ctx);
+    }
+}
+
+impl Handler<Look> for Decider {
+    type Result = Seen;
+
+    fn handle(&mut self, _: Look, _: &mut Self::Context) -> Seen {
+        Seen(self.seat.view())
+    }
+}
+
+/// Ends the instance.
+#[derive(actix::Message)]
+#[rtype(result = "()")]
+pub struct Close;
+
+impl Handler<Close> for Decider {
+    type Result = ();
+
+    fn handle(&mut self, _: Close, ctx: &mut Self::Context) {
+        ctx.stop();
+    }
+}
+
+/// An offer for a slot, from the replica.
+pub fn offer(slot: Slot, payload: Option<Bytes>) -> Tell {
+    Tell(Input::Payload { slot, payload })
+}

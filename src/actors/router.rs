@@ -1,0 +1,323 @@
+//! The router: brings what the network received to whom it concerns, and asks peers on behalf of deciders.
+//!
+//! Knows the live instances ([`Route`]) and the connected validators. A frame for an instance that is not open yet
+//! waits in a small [`waiting::Room`] (a neighbour that is a few hundred microseconds ahead must not cost us a pull); one
+//! for a height out of reach is a stray, and the replica decides what it means.
+//!
+//! Policy of the edges: a decider whose mailbox is full loses the newest frame (counted; pulling repairs); the replica
+//! is told strays, statuses and forwarded commands by `try_send` (counted; all of them come again); peers coming and
+//! going are waited for. One question a peer and instance is outstanding.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use actix::prelude::*;
+
+use super::{Ports, decider, network::NetworkEvent, replica};
+use crate::{
+    app::{self, Block, Command},
+    metrics,
+    protocol::{Judgement, Origin, Summary},
+    replica::{
+        Input, Peer,
+        waiting::{Early, Room},
+        wire::{Frame, PeerStatus, Request, Response},
+    },
+    types::{Digest, Height, ValidatorIndex},
+};
+
+/// How far above the highest live height a frame may be and still wait.
+const REACH: u64 = 2;
+
+/// Opens a way to a decider.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Route {
+    /// The instance.
+    pub instance: Digest,
+    /// Its height.
+    pub height: Height,
+    /// Its decider.
+    pub decider: Addr<decider::Decider>,
+}
+
+/// Closes the way of a height.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Unroute {
+    /// The height.
+    pub height: Height,
+}
+
+/// A decider asks a validator for what it lacks.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Ask {
+    /// Whom.
+    pub validator: ValidatorIndex,
+    /// About which height.
+    pub height: Height,
+    /// About which instance.
+    pub instance: Digest,
+    /// What is here.
+    pub summary: Summary,
+}
+
+/// The replica asks a peer for blocks.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Fetch {
+    /// Whom.
+    pub peer: Peer,
+    /// From which height on.
+    pub from: Height,
+}
+
+struct Way {
+    instance: Digest,
+    decider: Addr<decider::Decider>,
+}
+
+/// The actor.
+pub struct Router {
+    ports: Ports,
+    ways: BTreeMap<Height, Way>,
+    early: Room,
+    validators: BTreeMap<ValidatorIndex, Peer>,
+    peers: HashMap<Peer, Option<ValidatorIndex>>,
+    asking: BTreeSet<(ValidatorIndex, Height)>,
+    events: Option<tokio::sync::mpsc::Receiver<NetworkEvent>>,
+}
+
+impl Router {
+    /// Will read the network's events.
+    pub fn new(ports: Ports, events: tokio::sync::mpsc::Receiver<NetworkEvent>) -> Self {
+        Self {
+            ports,
+            ways: BTreeMap::new(),
+            early: Room::default(),
+            validators: BTreeMap::new(),
+            peers: HashMap::new(),
+            asking: BTreeSet::new(),
+            events: Some(events),
+        }
+    }
+
+    fn frame(&mut self, peer: Peer, ticket: Option<Digest>, frame: Frame) {
+        match frame {
+            Frame::Instance { height, instance, message } => {
+                let early = Early { peer, ticket, height, instance, message };
+                match self.ways.get(&height) {
+                    Some(way) if way.instance == instance => self.deliver(early),
+                    _ if self.is_early(height) => {
+                        if let Some(dropped) = self.early.keep(early) {
+                            self.ports.judge(dropped.ticket, Judgement::Ignore);
+                        }
+                    }
+                    _ => {
+                        self.ports.judge(ticket, Judgement::Ignore);
+                        self.tell(Input::Stray { peer, height });
+                    }
+                }
+            }
+            Frame::Commands(commands) => {
+                self.ports.judge(ticket, Judgement::Ignore);
+                self.forwarded(peer, commands.into_vec());
+            }
+            Frame::Status(status) => {
+                self.ports.judge(ticket, Judgement::Ignore);
+                self.tell(Input::Status { peer, status });
+            }
+        }
+    }
+
+    /// What the application refuses or has executed goes no further. The brain remembers the outcomes of its own life
+    /// only, and nobody votes for a payload with a command that was executed long ago: one of them in the mempool would
+    /// spoil all of our proposals.
+    fn forwarded(&self, from: Peer, commands: Vec<Command>) {
+        let is_news = |command: &Command| {
+            self.ports.app.check(&command.body).is_ok() && app::reply(&self.ports.reader, &command.id()).is_none()
+        };
+        let commands = commands.into_iter().filter(is_news).collect();
+        self.tell(Input::Forwarded { from, commands });
+    }
+
+    fn is_early(&self, height: Height) -> bool {
+        let highest = self.ways.last_key_value().map_or(Height::ZERO, |(height, _)| *height);
+        height > highest && height <= highest.plus(REACH)
+    }
+
+    fn deliver(&self, Early { peer, ticket, height, message, .. }: Early) {
+        let Some(way) = self.ways.get(&height) else { return };
+        let validator = self.peers.get(&peer).copied().flatten();
+        let arrived = decider::Arrived { origin: Origin { validator, ticket }, message };
+        if way.decider.try_send(arrived).is_err() {
+            self.ports.count_refused(metrics::Actor::Decider, true);
+            self.ports.judge(ticket, Judgement::Ignore);
+        }
+    }
+
+    fn tell(&self, input: Input) {
+        self.ports.replica(replica::Tell(input));
+    }
+
+    fn request(&mut self, peer: Peer, request: Request, reply: super::network::Reply, ctx: &mut Context<Self>) {
+        match request {
+            Request::Diff { height, instance, summary } => match self.ways.get(&height) {
+                Some(way) if way.instance == instance => {
+                    let budget = self.ports.diff_bytes_max;
+                    let pulled = way.decider.send(decider::Pull { summary, budget }).into_actor(self);
+                    ctx.spawn(pulled.map(|diff, router, _| match diff {
+                        Ok(Some(diff)) => reply.answer(Response::Diff(diff)),
+                        Ok(None) | Err(_) => reply.answer(Response::Nothing(router.status())),
+                    }));
+                }
+                _ if height <= self.status().executed => self.serve(height, reply),
+                _ => {
+                    reply.answer(Response::Nothing(self.status()));
+                    self.tell(Input::Stray { peer, height });
+                }
+            },
+            Request::Blocks { from } => self.serve(from, reply),
+        }
+    }
+
+    /// Blocks are read on a thread for blocking work: serving those who fell behind never delays a vote.
+    fn serve(&self, from: Height, reply: super::network::Reply) {
+        let (reader, status, bytes_max) = (self.ports.reader.clone(), self.status(), self.ports.diff_bytes_max);
+        drop(actix_rt::task::spawn_blocking(move || {
+            reply.answer(Response::Blocks { blocks: crate::replica::blocks_from(&reader, from, bytes_max), status });
+        }));
+    }
+
+    fn status(&self) -> PeerStatus {
+        *self.ports.status.borrow()
+    }
+
+    fn answered(&self, peer: Peer, height: Height, response: Response) {
+        match response {
+            Response::Diff(message) => {
+                let Some(way) = self.ways.get(&height) else { return };
+                let instance = way.instance;
+                self.deliver(Early { peer, ticket: None, height, instance, message });
+            }
+            Response::Blocks { blocks, status } => {
+                self.tell(Input::Status { peer, status });
+                self.tell_blocks(peer, blocks);
+            }
+            Response::Nothing(status) => self.tell(Input::Status { peer, status }),
+            Response::Busy => {}
+        }
+    }
+
+    fn tell_blocks(&self, peer: Peer, blocks: Vec<Block>) {
+        self.tell(Input::Blocks { peer, blocks });
+    }
+
+    fn peer_up(&mut self, peer: Peer, key: Option<crate::types::PublicKey>, ctx: &mut Context<Self>) {
+        let validator = key.and_then(|key| self.ports.set.index_of(&key));
+        self.peers.insert(peer, validator);
+        if let Some(validator) = validator {
+            self.validators.insert(validator, peer);
+            for way in self.ways.values() {
+                let up = decider::Tell(crate::protocol::Input::PeerUp { validator });
+                self.ports.count_refused(metrics::Actor::Decider, way.decider.try_send(up).is_err());
+            }
+        }
+        self.tell_surely(Input::PeerUp { peer, validator }, ctx);
+    }
+
+    fn peer_down(&mut self, peer: Peer, ctx: &mut Context<Self>) {
+        if let Some(Some(validator)) = self.peers.remove(&peer)
+            && self.validators.get(&validator) == Some(&peer)
+        {
+            self.validators.remove(&validator);
+        }
+        self.tell_surely(Input::PeerDown { peer }, ctx);
+    }
+
+    /// For what does not come again. In order: the router handles nothing else until the replica has room.
+    fn tell_surely(&self, input: Input, ctx: &mut Context<Self>) {
+        let told = self.ports.replica.send(replica::Tell(input)).into_actor(self);
+        ctx.wait(told.map(|_, _, _| ()));
+    }
+}
+
+impl Actor for Router {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(super::MAILBOX);
+        if let Some(mut events) = self.events.take() {
+            ctx.add_stream(futures::stream::poll_fn(move |cx| events.poll_recv(cx)));
+        }
+    }
+}
+
+impl StreamHandler<NetworkEvent> for Router {
+    fn handle(&mut self, event: NetworkEvent, ctx: &mut Self::Context) {
+        match event {
+            NetworkEvent::PeerUp { peer, validator, .. } => self.peer_up(peer, validator, ctx),
+            NetworkEvent::PeerDown { peer } => self.peer_down(peer, ctx),
+            NetworkEvent::Frame { peer, ticket, frame, hold: _ } => self.frame(peer, ticket.0, frame),
+            NetworkEvent::Request { peer, request, reply } => self.request(peer, request, reply, ctx),
+            NetworkEvent::Listening { address } => tracing::info!(%address, "listening"),
+        }
+    }
+}
+
+impl Handler<Route> for Router {
+    type Result = ();
+
+    fn handle(&mut self, Route { instance, height, decider }: Route, _: &mut Self::Context) {
+        self.ways.insert(height, Way { instance, decider });
+        for early in self.early.take(height) {
+            if early.instance == instance {
+                self.deliver(early);
+            } else {
+                self.ports.judge(early.ticket, Judgement::Ignore);
+            }
+        }
+    }
+}
+
+impl Handler<Unroute> for Router {
+    type Result = ();
+
+    fn handle(&mut self, Unroute { height }: Unroute, _: &mut Self::Context) {
+        self.ways.remove(&height);
+        for late in self.early.take(height) {
+            self.ports.judge(late.ticket, Judgement::Ignore);
+        }
+    }
+}
+
+impl Handler<Ask> for Router {
+    type Result = ();
+
+    fn handle(&mut self, Ask { validator, height, instance, summary }: Ask, ctx: &mut Self::Context) {
+        let Some(&peer) = self.validators.get(&validator) else { return };
+        if !self.asking.insert((validator, height)) {
+            return;
+        }
+        let asked = self.ports.network.request(peer, Request::Diff { height, instance, summary });
+        ctx.spawn(asked.into_actor(self).map(move |response, router, _| {
+            router.asking.remove(&(validator, height));
+            if let Ok(response) = response {
+                router.answered(peer, height, response);
+            }
+        }));
+    }
+}
+
+impl Handler<Fetch> for Router {
+    type Result = ();
+
+    fn handle(&mut self, Fetch { peer, from }: Fetch, ctx: &mut Self::Context) {
+        let fetched = self.ports.network.request(peer, Request::Blocks { from });
+        ctx.spawn(fetched.into_actor(self).map(move |response, router, _| match response {
+            Ok(response @ Response::Blocks { .. }) => router.answered(peer, from, response),
+            // Anything else is no answer to this question: the replica asks somebody else.
+            Ok(_) | Err(_) => router.tell_blocks(peer, Vec::new()),
+        }));
+    }
+}

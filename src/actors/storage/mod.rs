@@ -1,0 +1,271 @@
+//! Storage: the hands around the vote journal and the block and state store, and the only ones that touch the disk.
+//!
+//! Used by the deciders (records, before a vote leaves), the replica (decided blocks), the executor (what a block
+//! changed) and all who read. It never decides what to remember. Two files have two writers, each on a thread of its
+//! own, so that no vote waits for a large write of state:
+//!
+//! ```text
+//! decider, replica ── append ──> queue ──> journaler ── one write and sync ──> data/journal/*
+//!                                             │ done()            ↑ forget below
+//! executor ── commit ──> layers in memory ──> writer ── transactions ──> data/store.redb
+//!                            ↑ snapshot
+//!                         readers
+//! ```
+//!
+//! * **Durable before visible.** An append's `done` runs after the sync that covers it; the journal is the durability,
+//!   and the store is written behind it.
+//! * **Read your commits.** What is committed is visible when [`StoragePort::commit`] returns, to every thread.
+//! * **Bounded.** Appends on their way and changes not yet written are limited in bytes; beyond, callers wait.
+//! * **A fault ends the process** with [`EXIT_STORAGE`]: a replica that cannot remember must not vote.
+//!
+//! Why threads and not actors: both block in the operating system for most of their time, and an actor's mailbox has
+//! neither a limit in bytes nor a way to take all that waits.
+
+mod gauges;
+mod journaler;
+mod port;
+mod queue;
+mod recovery;
+mod snapshot;
+mod store;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+use std::{
+    fmt, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    thread::JoinHandle,
+    time::Duration,
+};
+
+pub use gauges::StorageGauges;
+pub use port::{StoragePort, StoreReader};
+pub use recovery::Recovered;
+pub use snapshot::Snapshot;
+pub use writer::WriteBehind;
+
+use self::{
+    journaler::{Inbox, Journaler},
+    store::Store,
+    writer::{Shared, Writer},
+};
+use crate::{
+    journal::{self, DirectoryLock, FileDisk, Journal},
+    types::{Digest, Height},
+};
+
+/// The exit status after a fault of the disk (`EX_IOERR` of sysexits.h).
+pub const EXIT_STORAGE: i32 = 74;
+
+/// The disk failed while the node ran.
+#[derive(Debug, thiserror::Error)]
+pub enum StorageFault {
+    /// The journal did.
+    #[error(transparent)]
+    Journal(journal::Fault),
+    /// The store did.
+    #[error("the store: {0}")]
+    Store(Box<redb::Error>),
+}
+
+/// Why storage cannot be opened or created.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process uses the directory.
+    #[error("{} is in use by another process", .0.display())]
+    Locked(PathBuf),
+    /// The directory cannot be used.
+    #[error("{}: {source}", path.display())]
+    Directory {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A thread cannot be started.
+    #[error("cannot start a thread: {0}")]
+    Thread(io::Error),
+    /// The journal says no.
+    #[error(transparent)]
+    Journal(#[from] journal::OpenError),
+    /// The store says no.
+    #[error("the store: {0}")]
+    Store(#[from] Box<redb::Error>),
+    /// The store belongs to another chain.
+    #[error("the store belongs to chain {found}")]
+    StoreChain {
+        /// Whose it is.
+        found: String,
+    },
+    /// The store was written by another version of the format.
+    #[error("the store has format version {found}")]
+    StoreVersion {
+        /// The version found.
+        found: u64,
+    },
+    /// The store ends below what the journal has been told it holds: it was lost, or restored from a copy (`JN-6`).
+    #[error("the store ends at {stored:?} but the journal begins at height {floor}; the validator must rejoin")]
+    StoreBehind {
+        /// The last height in the store.
+        stored: Option<Height>,
+        /// The lowest height that the journal still covers.
+        floor: Height,
+    },
+}
+
+/// What to do when the disk fails. It should not return.
+#[derive(Clone)]
+pub struct OnFault(Arc<dyn Fn(&StorageFault) + Send + Sync>);
+
+impl OnFault {
+    /// Wraps a function.
+    pub fn new(act: impl Fn(&StorageFault) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(act))
+    }
+
+    fn call(&self, fault: &StorageFault) {
+        (self.0)(fault);
+    }
+}
+
+impl Default for OnFault {
+    /// Logs the fault and ends the process with [`EXIT_STORAGE`].
+    fn default() -> Self {
+        Self::new(|fault| {
+            tracing::error!(%fault, "storage failed");
+            std::process::exit(EXIT_STORAGE)
+        })
+    }
+}
+
+impl fmt::Debug for OnFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OnFault")
+    }
+}
+
+/// How storage is opened.
+pub struct Settings {
+    /// The node's data directory.
+    pub directory: PathBuf,
+    /// The chain whose data it is.
+    pub chain: Digest,
+    /// When state is written.
+    pub write_behind: WriteBehind,
+    /// The most bytes of appends on their way to the journal; callers wait beyond.
+    pub append_bytes_max: usize,
+    /// The most bytes of the store kept in memory.
+    pub cache_bytes: usize,
+    /// Told of each sync of the journal and how long it took, on the journal's thread.
+    pub observe_sync: Box<dyn Fn(Duration) + Send>,
+    /// What to do when the disk fails.
+    pub on_fault: OnFault,
+}
+
+impl Settings {
+    /// The defaults.
+    pub fn new(directory: impl Into<PathBuf>, chain: Digest) -> Self {
+        Self {
+            directory: directory.into(),
+            chain,
+            write_behind: WriteBehind::default(),
+            append_bytes_max: 64 << 20,
+            cache_bytes: 128 << 20,
+            observe_sync: Box::new(|_| {}),
+            on_fault: OnFault::default(),
+        }
+    }
+}
+
+/// Opened storage: both writers running. Dropping it stops them, as [`Storage::shutdown`] does.
+pub struct Storage {
+    port: StoragePort,
+    writer: Option<JoinHandle<()>>,
+    journaler: Option<JoinHandle<()>>,
+    _lock: DirectoryLock,
+}
+
+impl Storage {
+    /// Opens what is in a data directory and starts the writers.
+    ///
+    /// # Errors
+    /// [`OpenError`]: it is in use, has no journal, is another chain's or damaged beyond repair, or the disk fails.
+    pub fn open(settings: Settings) -> Result<(Self, Recovered), OpenError> {
+        let Settings { directory, chain, write_behind, append_bytes_max, cache_bytes, observe_sync, on_fault } =
+            settings;
+        if !journal::directory(&directory).is_dir() {
+            return Err(journal::OpenError::Missing.into());
+        }
+        let lock = lock(&directory)?;
+        let (journal, found) = Journal::open(FileDisk::new(journal::directory(&directory)), chain)?;
+        recovery::report(&found);
+        let store = Store::open(&directory.join("store.redb"), &chain, cache_bytes, on_fault.clone())?;
+        let height = store.height()?;
+        recovery::check_store(height, journal.floor())?;
+
+        let gauges = Arc::new(StorageGauges::new(directory));
+        let shared = Arc::new(Shared::new(store.base()?, height, gauges.clone(), write_behind));
+        let inbox = Arc::new(Inbox::new(append_bytes_max));
+        let port = StoragePort { inbox: inbox.clone(), shared: shared.clone(), gauges: gauges.clone() };
+        let journaler = Journaler {
+            journal,
+            inbox: inbox.clone(),
+            gauges: gauges.clone(),
+            observe_sync,
+            on_fault: on_fault.clone(),
+        };
+        let writer = Writer { store, shared, inbox, gauges, on_fault };
+        let storage = Self {
+            port,
+            writer: Some(spawn("writer", move || writer.run())?),
+            journaler: Some(spawn("journaler", move || journaler.run())?),
+            _lock: lock,
+        };
+        Ok((storage, Recovered::new(height, found.entries)))
+    }
+
+    /// The way in, and to figures.
+    pub fn port(&self) -> StoragePort {
+        self.port.clone()
+    }
+
+    /// The read side.
+    pub fn reader(&self) -> StoreReader {
+        self.port.reader()
+    }
+
+    /// Writes everything that was appended and committed, runs what waits for it, and ends both threads. Whoever
+    /// still holds a port finds it closed.
+    pub fn shutdown(self) {
+        drop(self);
+    }
+}
+
+impl Drop for Storage {
+    fn drop(&mut self) {
+        // The writer first: what it writes, the journal forgets.
+        self.port.shared.close();
+        join(&mut self.writer);
+        self.port.inbox.appends.close();
+        join(&mut self.journaler);
+    }
+}
+
+fn lock(directory: &Path) -> Result<DirectoryLock, OpenError> {
+    match DirectoryLock::try_take(directory) {
+        Ok(Some(lock)) => Ok(lock),
+        Ok(None) => Err(OpenError::Locked(directory.to_owned())),
+        Err(source) => Err(OpenError::Directory { path: directory.to_owned(), source }),
+    }
+}
+
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, OpenError> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(run).map_err(OpenError::Thread)
+}
+
+fn join(thread: &mut Option<JoinHandle<()>>) {
+    // One that panicked has ended the process already, in production, where panics abort.
+    drop(thread.take().map(JoinHandle::join));
+}

@@ -1,0 +1,149 @@
+//! `POST /v1/commands` and `GET /v1/commands/{id}`: many writes at once, and what became of one.
+
+use actix_web::{HttpRequest, HttpResponse, http::header, web};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    command::{Outcome, Progress, Submitted},
+    port::{CommandState, Operation},
+    problem::{Kind, Problem},
+    request::{self, WriteParameters},
+    server::Shared,
+    settings::{BATCH_BYTES_MAX, BATCH_COMMANDS_MAX},
+};
+use crate::{app::Command, types::Digest};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Batch {
+    commands: Vec<Item>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Item {
+    idempotency_key: Option<String>,
+    op: Op,
+    key: String,
+    value: Option<String>,
+    /// Of the value. Keys are text; other keys have the routes of single writes.
+    #[serde(default)]
+    encoding: Encoding,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Op {
+    Put,
+    Delete,
+}
+
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Encoding {
+    #[default]
+    Utf8,
+    Base64,
+}
+
+#[derive(Serialize)]
+struct Results {
+    results: Vec<Outcome>,
+}
+
+/// Submits up to [`BATCH_COMMANDS_MAX`] commands in order, and answers each on its own.
+///
+/// Commands of one batch keep their order; what is wrong with one does not hold up the others.
+pub async fn post(
+    shared: web::Data<Shared>,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    request::refuse_foreign_origin(&request)?;
+    if request::idempotency_key(&request)?.is_some() {
+        // Ignored, it would make a retry of the whole batch look safe.
+        return Err(Problem::new(Kind::BadRequest, "in a batch each command carries its own idempotency_key"));
+    }
+    let WriteParameters { wait, timeout_ms } = request::parameters(&request)?;
+    let deadline = request::deadline(timeout_ms)?;
+    let (_pass, body) = request::body(&shared, &request, payload, BATCH_BYTES_MAX).await?;
+    let prepared = prepare(&shared, &body)?;
+    drop(body);
+
+    let commands = prepared.iter().flatten().map(|(_, command)| command.clone()).collect();
+    let mut fates = shared.backend.submit(commands, wait).into_iter();
+    let mut results = Vec::with_capacity(prepared.len());
+    for item in prepared {
+        let submitted = item.map(|(id, _)| fates.next().map(|fate| Submitted { id, fate }));
+        results.push(match submitted {
+            Ok(Some(submitted)) => submitted.outcome(&*shared.backend, deadline).await,
+            Ok(None) => Outcome::rejected(Problem::new(Kind::Stopping, "the node gave no answer")),
+            Err(problem) => Outcome::rejected(problem),
+        });
+    }
+    Ok(answer(results))
+}
+
+type Prepared = Result<(Digest, Command), Problem>;
+
+fn prepare(shared: &Shared, body: &[u8]) -> Result<Vec<Prepared>, Problem> {
+    let batch: Batch = serde_json::from_slice(body).map_err(|error| Problem::new(Kind::BadRequest, error))?;
+    if batch.commands.len() > BATCH_COMMANDS_MAX {
+        let detail = format_args!("{} commands; at most {BATCH_COMMANDS_MAX}", batch.commands.len());
+        return Err(Problem::new(Kind::TooLarge, detail));
+    }
+    let prepare = |item: Item| {
+        let idempotency_key = item.idempotency_key.clone();
+        if let Some(key) = &idempotency_key {
+            request::check_idempotency_key(key.as_bytes())?;
+        }
+        let command = shared.command(&operation(item)?, idempotency_key.as_deref().map(str::as_bytes))?;
+        Ok((command.id(), command))
+    };
+    Ok(batch.commands.into_iter().map(prepare).collect())
+}
+
+fn operation(item: Item) -> Result<Operation, Problem> {
+    request::check_key(item.key.as_bytes())?;
+    let key = Bytes::from(item.key);
+    match (item.op, item.value) {
+        (Op::Put, Some(value)) => Ok(Operation::Put { key, value: decode(value, item.encoding)? }),
+        (Op::Put, None) => Err(Problem::new(Kind::BadRequest, "a put has a value")),
+        (Op::Delete, None) => Ok(Operation::Delete { key }),
+        (Op::Delete, Some(_)) => Err(Problem::new(Kind::BadRequest, "a delete has no value")),
+    }
+}
+
+fn decode(value: String, encoding: Encoding) -> Result<Bytes, Problem> {
+    let wrong = |error| Problem::new(Kind::BadRequest, format_args!("value: {error}"));
+    match encoding {
+        Encoding::Utf8 => Ok(value.into()),
+        Encoding::Base64 => Ok(BASE64_STANDARD.decode(value).map_err(wrong)?.into()),
+    }
+}
+
+fn answer(results: Vec<Outcome>) -> HttpResponse {
+    let is_full = |outcome: &Outcome| outcome.problem.as_ref().is_some_and(|problem| problem.kind() == Kind::Full);
+    let mut response = HttpResponse::Ok();
+    if results.iter().any(is_full) {
+        response.insert_header((header::RETRY_AFTER, 1));
+    }
+    response.json(Results { results })
+}
+
+/// What became of a command.
+pub async fn get(shared: web::Data<Shared>, id: web::Path<String>) -> Result<HttpResponse, Problem> {
+    let wrong =
+        |error| Problem::new(Kind::BadRequest, format_args!("a command's id is 64 hexadecimal digits: {error}"));
+    let id: Digest = id.parse().map_err(wrong)?;
+    let _pass = shared.gate.try_enter(0)?;
+    let state = request::within(request::deadline(None)?, shared.backend.command(id)).await?;
+    Ok(HttpResponse::Ok().json(match state {
+        CommandState::Unknown => Outcome::open(id, Progress::Unknown, None),
+        CommandState::Pending => Outcome::open(id, Progress::Pending, None),
+        CommandState::Decided { height } => Outcome::open(id, Progress::Decided, Some(height)),
+        CommandState::Committed { height, receipt } => Outcome::executed(&*shared.backend, id, height, &receipt),
+    }))
+}

@@ -1,0 +1,128 @@
+//! `GET /v1/blocks/{height}`, its certificate, and `/v1/validators`: what was decided and by whom.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    port::{BlockView, ValidatorView},
+    problem::{Kind, Problem},
+    request,
+    server::Shared,
+};
+use crate::{
+    app::{Payload, Status},
+    types::{Digest, Height, codec},
+};
+
+/// The most commands of a block in one answer.
+const COMMANDS_MAX: usize = 1000;
+
+/// Which of a block's commands to show.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Page {
+    offset: usize,
+    limit: usize,
+}
+
+impl Default for Page {
+    fn default() -> Self {
+        Self { offset: 0, limit: COMMANDS_MAX }
+    }
+}
+
+#[derive(Serialize)]
+struct BlockDocument {
+    height: Height,
+    hash: Digest,
+    parent: Digest,
+    payload_root: Digest,
+    time_ms: u64,
+    state_root: Digest,
+    instance: Digest,
+    proposed_at_ms: u64,
+    payload_bytes: usize,
+    commands_total: usize,
+    commands: Vec<CommandLine>,
+}
+
+#[derive(Serialize)]
+struct CommandLine {
+    id: Digest,
+    client: Digest,
+    sequence: u64,
+    /// `None` once the receipt is forgotten.
+    status: Option<Status>,
+}
+
+/// A committed block, its commands in pages.
+pub async fn block(
+    shared: web::Data<Shared>,
+    request: HttpRequest,
+    height: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let page: Page = request::parameters(&request)?;
+    let height = parse_height(&shared, &height)?;
+    let _pass = shared.gate.try_enter(0)?;
+    let found = request::within(request::deadline(None)?, shared.backend.block(height)).await?;
+    Ok(HttpResponse::Ok().json(document(&found.ok_or_else(|| absent(height))?, &page)))
+}
+
+/// The proof of a block's decision, as `thalweg verify` reads it.
+pub async fn certificate(shared: web::Data<Shared>, height: web::Path<String>) -> Result<HttpResponse, Problem> {
+    let height = parse_height(&shared, &height)?;
+    let _pass = shared.gate.try_enter(0)?;
+    let found = request::within(request::deadline(None)?, shared.backend.certificate(height)).await?;
+    Ok(HttpResponse::Ok().json(found.ok_or_else(|| absent(height))?))
+}
+
+/// The validators of the next height.
+pub async fn validators(shared: web::Data<Shared>) -> HttpResponse {
+    #[derive(Serialize)]
+    struct Validators {
+        height: Height,
+        validators: Vec<ValidatorView>,
+    }
+    let height = shared.height().next();
+    HttpResponse::Ok().json(Validators { height, validators: shared.backend.validators() })
+}
+
+/// A number, or `latest`.
+fn parse_height(shared: &Shared, text: &str) -> Result<Height, Problem> {
+    if text == "latest" {
+        return Ok(shared.height());
+    }
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let height = if digits { text.parse().ok() } else { None };
+    height.map(Height::new).ok_or_else(|| Problem::new(Kind::BadRequest, "a height is a number or latest"))
+}
+
+fn absent(height: Height) -> Problem {
+    Problem::new(Kind::NoBlock, format_args!("height {height}")).at(height)
+}
+
+fn document(view: &BlockView, page: &Page) -> BlockDocument {
+    let header = &view.header;
+    // Without a quorum of honest votes against it (`SL-V5`) this could fail; such a payload counts as empty.
+    let payload: Payload = codec::decode(&view.payload).unwrap_or_default();
+    let shown = payload.commands.iter().enumerate().skip(page.offset).take(page.limit.min(COMMANDS_MAX));
+    let commands = shown.map(|(at, command)| CommandLine {
+        id: command.id(),
+        client: command.client,
+        sequence: command.sequence,
+        status: view.receipts.get(at).map(|receipt| receipt.status),
+    });
+    BlockDocument {
+        height: header.height,
+        hash: header.hash(),
+        parent: header.parent,
+        payload_root: header.payload_root,
+        time_ms: header.time_ms,
+        state_root: header.state_root,
+        instance: view.instance,
+        proposed_at_ms: payload.proposed_at_ms,
+        payload_bytes: view.payload.len(),
+        commands_total: payload.commands.len(),
+        commands: commands.collect(),
+    }
+}

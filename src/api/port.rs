@@ -1,0 +1,205 @@
+//! The port: what the HTTP server asks of the node behind it, and the plain data it gets back.
+//!
+//! Implemented by the node over its actors, and in memory by the tests. Everything here is intentions and nouns;
+//! neither side learns of the other's HTTP, mailboxes, disk or network.
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use tokio::sync::watch;
+
+use crate::{
+    app::{CheckError, Command, Header, Receipt},
+    replica::{CertificateDocument, Fate, View},
+    types::{Digest, Height, Power, PublicKey, ValidatorIndex},
+};
+
+/// An answer that comes later. It makes progress whether or not it is polled; dropping it says that nobody waits any
+/// more, upon which the other side must forget the question.
+pub type Pending<T> = BoxFuture<'static, T>;
+
+/// What the HTTP server needs of a node.
+///
+/// Methods that return plain values answer from a published snapshot: they never block and cost about as much as a
+/// clone. The others return at once and answer through a [`Pending`].
+pub trait Backend: Send + Sync + 'static {
+    /// The last executed height, as soon as [`Self::read`] can see it. Waiting readers follow it.
+    fn heights(&self) -> watch::Receiver<Height>;
+
+    /// Writes an operation in the application's encoding, as a command's body.
+    ///
+    /// # Errors
+    /// [`CheckError`] for operations that the application does not have or finds too large.
+    fn encode(&self, operation: &Operation) -> Result<Bytes, CheckError>;
+
+    /// Reads a receipt's result for people: what stands under `result` in JSON.
+    fn describe(&self, receipt: &Receipt) -> serde_json::Value;
+
+    /// Hands commands over, in this order and as a whole before it returns; what finds no room is answered
+    /// [`Fate::Full`]. There is one answer for each command, in the same order. [`Fate::Committed`] is told only when
+    /// [`Self::read`] can see the change, so that clients read their own writes.
+    fn submit(&self, commands: Vec<Command>, until: Until) -> Vec<Pending<Result<Fate, Refusal>>>;
+
+    /// What has become of a command.
+    fn command(&self, id: Digest) -> Pending<Result<CommandState, Refusal>>;
+
+    /// Reads a key from this node's committed state, at [`Self::heights`] or above.
+    fn read(&self, key: Bytes) -> Pending<Result<Answer, Refusal>>;
+
+    /// A committed block with its receipts; `None` when it is not here.
+    fn block(&self, height: Height) -> Pending<Result<Option<BlockView>, Refusal>>;
+
+    /// The proof of a height's decision; `None` when it is not here.
+    fn certificate(&self, height: Height) -> Pending<Result<Option<CertificateDocument>, Refusal>>;
+
+    /// Where the node stands.
+    fn status(&self) -> Status;
+
+    /// The validators of the next height, ordered by index.
+    fn validators(&self) -> Vec<ValidatorView>;
+
+    /// The connected peers.
+    fn peers(&self) -> Vec<PeerView>;
+
+    /// Whether the node takes part and is not behind.
+    ///
+    /// # Errors
+    /// Why not, for people.
+    fn readiness(&self) -> Result<(), String>;
+
+    /// Whether all parts of the node answer.
+    ///
+    /// # Errors
+    /// Which does not, for people.
+    fn health(&self) -> Result<(), String>;
+
+    /// All metrics in Prometheus' text format.
+    fn metrics(&self) -> String;
+}
+
+/// What a client of the key-value application can order.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Operation {
+    /// Give a key a value.
+    Put {
+        /// The key.
+        key: Bytes,
+        /// The value.
+        value: Bytes,
+    },
+    /// Take a key away.
+    Delete {
+        /// The key.
+        key: Bytes,
+    },
+    /// Change nothing, whatever the state. Its place in the order is what a linearizable read waits for.
+    Barrier,
+}
+
+/// Which word on a command ends the waiting.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Until {
+    /// The first one: [`Fate::Accepted`] or a final one.
+    Accepted,
+    /// A final one: anything but [`Fate::Accepted`].
+    #[default]
+    Committed,
+}
+
+/// Why the node did not even try.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Refusal {
+    /// The application does not take it.
+    #[error("{0}")]
+    Invalid(#[from] CheckError),
+    /// A mailbox is full; it was not tried.
+    #[error("the node is busy")]
+    Busy,
+    /// The node stops. What was handed over may still be committed.
+    #[error("the node is stopping")]
+    Stopping,
+}
+
+/// What a node knows of a command.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum CommandState {
+    /// Never seen, refused before it was ordered, or forgotten since.
+    Unknown,
+    /// In the mempool.
+    Pending,
+    /// In a decided block that is not executed and durable yet.
+    Decided {
+        /// Of this height.
+        height: Height,
+    },
+    /// Executed and durable.
+    Committed {
+        /// At this height.
+        height: Height,
+        /// The outcome.
+        receipt: Receipt,
+    },
+}
+
+/// A value as of a height.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Answer {
+    /// The height of the state that was read.
+    pub height: Height,
+    /// The value; `None` for an absent key.
+    pub value: Option<Bytes>,
+}
+
+/// A committed block as it is shown.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct BlockView {
+    /// Its header.
+    pub header: Header,
+    /// The instance that decided it.
+    pub instance: Digest,
+    /// The decided bytes.
+    pub payload: Bytes,
+    /// The outcome of each command, in the payload's order. May be shorter or empty once receipts are forgotten.
+    pub receipts: Vec<Receipt>,
+}
+
+/// Where a node stands.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Status {
+    /// What the ordering brain says.
+    pub view: View,
+    /// Our place among the validators; `None` for a listener.
+    pub index: Option<ValidatorIndex>,
+    /// The round of the lowest live instance.
+    pub round: u64,
+    /// How many peers are connected.
+    pub peers: usize,
+}
+
+/// A validator as it is shown.
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize)]
+pub struct ValidatorView {
+    /// Its place.
+    pub index: ValidatorIndex,
+    /// Its key.
+    pub public_key: PublicKey,
+    /// Its voting power.
+    pub power: Power,
+    /// Whether it is this node.
+    pub is_self: bool,
+    /// Whether a connection to it is up.
+    pub is_connected: bool,
+}
+
+/// A connected peer as it is shown.
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize)]
+pub struct PeerView {
+    /// Its id in the network.
+    pub peer_id: String,
+    /// Its address as seen from here.
+    pub address: String,
+    /// Which validator it is proven to be.
+    pub validator: Option<ValidatorIndex>,
+    /// The last height that it said it has executed.
+    pub height: Option<Height>,
+}

@@ -1,0 +1,195 @@
+//! Routes, and the server's life: a thread of its own with few workers, bound before `start` returns, stopped on
+//! request or when the handle is dropped.
+
+use std::{io, net::SocketAddr, sync::Arc, thread};
+
+use actix_web::{
+    App, HttpServer, Resource, Route,
+    dev::ServerHandle,
+    guard,
+    middleware::DefaultHeaders,
+    web::{self, ServiceConfig},
+};
+use tokio::{
+    sync::{oneshot, watch},
+    time::{Instant, timeout_at},
+};
+
+use super::{
+    batch, chain,
+    gate::Gate,
+    kv,
+    port::Backend,
+    problem::{Kind, Problem},
+    settings::Settings,
+    status,
+};
+use crate::types::Height;
+
+/// How many connections may wait to be accepted.
+const BACKLOG: u32 = 1024;
+
+/// What all requests share.
+pub struct Shared {
+    /// The node.
+    pub backend: Arc<dyn Backend>,
+    /// What was fixed at start.
+    pub settings: Settings,
+    /// The bounds.
+    pub gate: Gate,
+    heights: watch::Receiver<Height>,
+}
+
+impl Shared {
+    /// What requests to `backend` will share.
+    pub fn new(settings: Settings, backend: Arc<dyn Backend>) -> Self {
+        let gate = Gate::new(settings.requests_max, settings.body_bytes_total_max);
+        Self { heights: backend.heights(), backend, settings, gate }
+    }
+
+    /// The last executed height.
+    pub fn height(&self) -> Height {
+        *self.heights.borrow()
+    }
+
+    /// Waits until a height is executed here.
+    ///
+    /// # Errors
+    /// The deadline passes before, or the node stops.
+    pub async fn reached(&self, height: Height, deadline: Instant) -> Result<(), Problem> {
+        let mut heights = self.heights.clone();
+        let reached = timeout_at(deadline, heights.wait_for(|executed| *executed >= height)).await;
+        match reached {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(_)) => Err(Problem::new(Kind::Stopping, "the node is stopping")),
+            Err(_) => Err(Problem::new(Kind::Timeout, format_args!("height {height} was not reached")).at(height)),
+        }
+    }
+}
+
+/// Adds every route.
+pub fn routes(config: &mut ServiceConfig) {
+    let kv = resource("/v1/kv/{key:.*}", "GET, HEAD, PUT, DELETE");
+    let commands = resource("/v1/commands", "POST");
+    config
+        .service(kv.route(read().to(kv::get)).route(web::put().to(kv::put)).route(web::delete().to(kv::delete)))
+        .service(commands.route(web::post().to(batch::post)))
+        .service(readable("/v1/commands/{id}", read().to(batch::get)))
+        .service(readable("/v1/status", read().to(status::status)))
+        .service(readable("/v1/peers", read().to(status::peers)))
+        .service(readable("/v1/validators", read().to(chain::validators)))
+        .service(readable("/v1/blocks/{height}", read().to(chain::block)))
+        .service(readable("/v1/blocks/{height}/certificate", read().to(chain::certificate)))
+        .service(readable("/healthz", read().to(status::healthz)))
+        .service(readable("/readyz", read().to(status::readyz)))
+        .service(readable("/metrics", read().to(status::metrics)))
+        .service(readable("/", read().to(status::page)))
+        .default_service(web::to(|| async { Err::<&str, _>(Problem::new(Kind::NoRoute, "see the documentation")) }));
+}
+
+fn read() -> Route {
+    web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
+}
+
+fn readable(path: &str, route: Route) -> Resource {
+    resource(path, "GET, HEAD").route(route)
+}
+
+/// A path whose other methods are answered with a problem that lists those it has.
+fn resource(path: &str, methods: &'static str) -> Resource {
+    web::resource(path).default_service(web::to(move || async move {
+        let detail = format_args!("it has {methods}").to_string();
+        Err::<&str, _>(Problem::new(Kind::NoMethod, detail).allow(methods))
+    }))
+}
+
+/// A running server. Dropping it closes it at once; [`Self::stop`] lets requests in progress end first.
+#[derive(Debug)]
+pub struct Server {
+    address: SocketAddr,
+    handle: ServerHandle,
+    ended: oneshot::Receiver<io::Result<()>>,
+}
+
+impl Server {
+    /// Binds and starts. Blocks for the moment that takes; may be called anywhere.
+    ///
+    /// # Errors
+    /// The address cannot be bound, or there is no thread to be had.
+    pub fn start(settings: Settings, backend: Arc<dyn Backend>) -> io::Result<Self> {
+        let (ready, started) = std::sync::mpsc::sync_channel(1);
+        let (end, ended) = oneshot::channel();
+        let shared = web::Data::new(Shared::new(settings, backend));
+        thread::Builder::new().name("http".into()).spawn(move || {
+            let served = actix_web::rt::System::new().block_on(serve(shared, &ready));
+            // Nobody may be waiting: for the start any more, or for the end.
+            let _ = ready.try_send(Err(io::Error::other("the server ended")));
+            let _ = end.send(served);
+        })?;
+        let (address, handle) = started.recv().map_err(|_| io::Error::other("the server's thread ended"))??;
+        Ok(Self { address, handle, ended })
+    }
+
+    /// Where it listens; the port is the real one.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Stops accepting, waits for requests in progress ([`Settings::stop_timeout`] at most), and ends.
+    ///
+    /// # Errors
+    /// What the server ended with.
+    pub async fn stop(mut self) -> io::Result<()> {
+        self.handle.stop(true).await;
+        self.ended().await
+    }
+
+    /// Waits until it has ended by itself, which it never should.
+    ///
+    /// # Errors
+    /// What it ended with.
+    pub async fn ended(&mut self) -> io::Result<()> {
+        (&mut self.ended).await.unwrap_or_else(|_| Err(io::Error::other("the server's thread panicked")))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // The command is sent by the call itself; nobody waits for its answer.
+        drop(self.handle.stop(false));
+    }
+}
+
+type Started = io::Result<(SocketAddr, ServerHandle)>;
+
+async fn serve(shared: web::Data<Shared>, ready: &std::sync::mpsc::SyncSender<Started>) -> io::Result<()> {
+    let settings = shared.settings.clone();
+    let app = move || {
+        // A stored value must never be taken for a page.
+        let headers = DefaultHeaders::new().add(("X-Content-Type-Options", "nosniff"));
+        App::new().app_data(shared.clone()).wrap(headers).configure(routes)
+    };
+    let server = HttpServer::new(app)
+        .workers(settings.workers)
+        .max_connections(settings.connections_max)
+        .backlog(BACKLOG)
+        .tcp_nodelay(true)
+        .keep_alive(settings.keep_alive)
+        .client_request_timeout(settings.client_timeout)
+        // A client that hangs up no longer waits: its request is dropped, and with it its place.
+        .h1_allow_half_closed(false)
+        .shutdown_timeout(settings.stop_timeout.as_secs())
+        .disable_signals()
+        .bind(settings.bind);
+    let server = match server {
+        Ok(server) => server,
+        Err(error) => {
+            let _ = ready.send(Err(error));
+            return Ok(());
+        }
+    };
+    let address = server.addrs().first().copied().unwrap_or(settings.bind);
+    let server = server.run();
+    let _ = ready.send(Ok((address, server.handle())));
+    server.await
+}

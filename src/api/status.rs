@@ -1,0 +1,117 @@
+//! What operators and orchestrators look at: `/v1/status`, `/v1/peers`, `/healthz`, `/readyz`, `/metrics` and `/`.
+
+use actix_web::{HttpResponse, http::header, web};
+use serde::Serialize;
+
+use super::{
+    port::PeerView,
+    problem::{Kind, Problem},
+    server::Shared,
+};
+use crate::{
+    config::ApplicationName,
+    protocol::ProtocolName,
+    types::{Digest, Height, ValidatorIndex},
+};
+
+const PAGE: &str = include_str!("page.html");
+
+/// The page loads nothing from anywhere and asks only its own node.
+const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; \
+                           connect-src 'self'; frame-ancestors 'none'";
+
+#[derive(Serialize)]
+struct StatusDocument<'a> {
+    height: Height,
+    state_root: Option<Digest>,
+    round: u64,
+    /// The live heights.
+    in_window: Vec<Height>,
+    syncing: bool,
+    target_height: Height,
+    role: Role,
+    /// Our index among the validators.
+    node: Option<ValidatorIndex>,
+    peers: usize,
+    mempool: Mempool,
+    chain: &'a str,
+    chain_id: Digest,
+    protocol: ProtocolName,
+    application: ApplicationName,
+    version: &'static str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Role {
+    Validator,
+    Listener,
+}
+
+#[derive(Serialize)]
+struct Mempool {
+    commands: usize,
+    bytes: usize,
+}
+
+/// Where the node stands.
+pub async fn status(shared: web::Data<Shared>) -> HttpResponse {
+    let status = shared.backend.status();
+    let chain = &shared.settings.chain;
+    HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(StatusDocument {
+        height: status.view.executed,
+        state_root: status.view.state_root,
+        round: status.round,
+        in_window: status.view.in_window,
+        syncing: status.view.is_syncing,
+        target_height: status.view.target.max(status.view.executed),
+        role: if status.index.is_some() { Role::Validator } else { Role::Listener },
+        node: status.index,
+        peers: status.peers,
+        mempool: Mempool { commands: status.view.mempool_commands, bytes: status.view.mempool_bytes },
+        chain: &chain.name,
+        chain_id: chain.id,
+        protocol: chain.protocol,
+        application: chain.application,
+        version: env!("CARGO_PKG_VERSION"),
+    })
+}
+
+/// Who is connected.
+pub async fn peers(shared: web::Data<Shared>) -> HttpResponse {
+    #[derive(Serialize)]
+    struct Peers {
+        peers: Vec<PeerView>,
+    }
+    HttpResponse::Ok().json(Peers { peers: shared.backend.peers() })
+}
+
+#[derive(Serialize)]
+struct Probe {
+    status: &'static str,
+}
+
+/// Whether the process should be left running.
+pub async fn healthz(shared: web::Data<Shared>) -> Result<HttpResponse, Problem> {
+    shared.backend.health().map_err(|why| Problem::new(Kind::Unhealthy, why))?;
+    Ok(HttpResponse::Ok().json(Probe { status: "alive" }))
+}
+
+/// Whether clients should be sent here.
+pub async fn readyz(shared: web::Data<Shared>) -> Result<HttpResponse, Problem> {
+    shared.backend.readiness().map_err(|why| Problem::new(Kind::NotReady, why))?;
+    Ok(HttpResponse::Ok().json(Probe { status: "ready" }))
+}
+
+/// All metrics, for Prometheus.
+pub async fn metrics(shared: web::Data<Shared>) -> HttpResponse {
+    HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(shared.backend.metrics())
+}
+
+/// A plain page that shows `/v1/status`.
+pub async fn page() -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type("text/html; charset=utf-8")
+        .insert_header((header::CONTENT_SECURITY_POLICY, PAGE_POLICY))
+        .body(PAGE)
+}

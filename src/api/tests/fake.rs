@@ -1,0 +1,256 @@
+//! A node in memory: one command a height, committed at once, unless it is told to misbehave.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use bytes::Bytes;
+use futures::FutureExt as _;
+use tokio::sync::watch;
+
+use crate::{
+    api::port::{
+        Answer, Backend, BlockView, CommandState, Operation, PeerView, Pending, Refusal, Status, Until, ValidatorView,
+    },
+    app::{self, CheckError, Command, Header, Payload, Receipt},
+    replica::{CertificateDocument, Fate, View},
+    types::{Digest, Height, Power, PublicKey, ValidatorIndex, codec},
+};
+
+/// What the node does with commands.
+#[derive(Clone, Debug, Default)]
+pub enum Mood {
+    /// Commits them.
+    #[default]
+    Working,
+    /// Never says a word.
+    Silent,
+    /// Takes them and never decides.
+    Stuck,
+    /// Answers all of them with this.
+    Answering(Result<Fate, Refusal>),
+}
+
+#[derive(Default)]
+struct State {
+    mood: Mood,
+    trouble: Option<String>,
+    rows: BTreeMap<Bytes, Bytes>,
+    executed: Vec<(Command, Receipt)>,
+    by_client: HashMap<Digest, Digest>,
+    submitted: Vec<Command>,
+}
+
+pub struct Fake {
+    state: Mutex<State>,
+    heights: watch::Sender<Height>,
+    waiting: Arc<AtomicUsize>,
+    /// Told whenever the number of waiting clients changes.
+    waiting_changed: watch::Sender<usize>,
+}
+
+impl Default for Fake {
+    fn default() -> Self {
+        Self {
+            state: Mutex::default(),
+            heights: watch::Sender::new(Height::ZERO),
+            waiting: Arc::default(),
+            waiting_changed: watch::Sender::new(0),
+        }
+    }
+}
+
+/// A client that waits for ever, counted while it does.
+struct Waiter(Arc<AtomicUsize>, watch::Sender<usize>);
+
+impl Waiter {
+    fn new(node: &Fake) -> Self {
+        node.waiting.fetch_add(1, Ordering::SeqCst);
+        let waiter = Self(Arc::clone(&node.waiting), node.waiting_changed.clone());
+        waiter.1.send_replace(waiter.0.load(Ordering::SeqCst));
+        waiter
+    }
+}
+
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+        self.1.send_replace(self.0.load(Ordering::SeqCst));
+    }
+}
+
+impl Fake {
+    pub fn set_mood(&self, mood: Mood) {
+        self.state.lock().unwrap().mood = mood;
+    }
+
+    pub fn set_trouble(&self, trouble: &str) {
+        self.state.lock().unwrap().trouble = Some(trouble.to_owned());
+    }
+
+    /// Everything that was ever handed over, in order.
+    pub fn submitted(&self) -> Vec<Command> {
+        self.state.lock().unwrap().submitted.clone()
+    }
+
+    /// Blocks until so many clients wait.
+    pub fn until_waiting(&self, count: usize) {
+        let mut waiting = self.waiting_changed.subscribe();
+        let reached = async { waiting.wait_for(|now| *now == count).await.map(|_| ()) };
+        let limit = std::time::Duration::from_secs(20);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let reached = runtime.block_on(async { tokio::time::timeout(limit, reached).await });
+        let now = self.waiting.load(Ordering::SeqCst);
+        reached.unwrap_or_else(|_| panic!("{now} clients wait, not {count}")).unwrap();
+    }
+
+    pub fn header(&self, height: Height) -> Header {
+        let payload_root = crate::protocol::payload_root(&self.payload(height));
+        Header { height, parent: Digest::new([0; 32]), payload_root, time_ms: 5, state_root: Digest::new([1; 32]) }
+    }
+
+    fn payload(&self, height: Height) -> Bytes {
+        let state = self.state.lock().unwrap();
+        let mut payload = Payload::default();
+        payload.commands.push(state.executed[usize::try_from(height.get()).unwrap() - 1].0.clone());
+        codec::encode(&payload).into()
+    }
+
+    fn execute(&self, state: &mut State, command: Command) -> Fate {
+        let id = command.id();
+        if let Some(at) = state.executed.iter().position(|(known, _)| known.id() == id) {
+            return Fate::Committed { height: height_at(at), receipt: state.executed[at].1.clone() };
+        }
+        if *state.by_client.entry(command.client).or_insert(id) != id {
+            return Fate::Conflict;
+        }
+        let existed = match codec::decode::<(Bytes, Option<Bytes>)>(&command.body).unwrap() {
+            (key, _) if key.is_empty() => false,
+            (key, Some(value)) => state.rows.insert(key, value).is_some(),
+            (key, None) => state.rows.remove(&key).is_some(),
+        };
+        let receipt = Receipt { status: app::Status::Applied, result: existed.to_string().into() };
+        state.executed.push((command, receipt.clone()));
+        let height = height_at(state.executed.len() - 1);
+        self.heights.send_replace(height);
+        Fate::Committed { height, receipt }
+    }
+}
+
+fn height_at(position: usize) -> Height {
+    Height::FIRST.plus(position.try_into().unwrap())
+}
+
+fn ready<T: Send + 'static>(value: T) -> Pending<T> {
+    std::future::ready(value).boxed()
+}
+
+impl Backend for Fake {
+    fn heights(&self) -> watch::Receiver<Height> {
+        self.heights.subscribe()
+    }
+
+    fn encode(&self, operation: &Operation) -> Result<Bytes, CheckError> {
+        let row = match operation.clone() {
+            Operation::Put { key, value } => (key, Some(value)),
+            Operation::Delete { key } => (key, None),
+            Operation::Barrier => (Bytes::new(), None),
+        };
+        if row.0 == "forbidden" {
+            return Err(CheckError("not this key".to_owned()));
+        }
+        Ok(codec::encode(&row).into())
+    }
+
+    fn describe(&self, receipt: &Receipt) -> serde_json::Value {
+        serde_json::json!({ "existed": receipt.result == "true" })
+    }
+
+    fn submit(&self, commands: Vec<Command>, until: Until) -> Vec<Pending<Result<Fate, Refusal>>> {
+        let mut state = self.state.lock().unwrap();
+        let answer = |command: Command| {
+            state.submitted.push(command.clone());
+            let waiter = || {
+                let waiter = Waiter::new(self);
+                async move {
+                    let _waiter = waiter;
+                    std::future::pending().await
+                }
+            };
+            match (state.mood.clone(), until) {
+                (Mood::Working, Until::Committed) => ready(Ok(self.execute(&mut state, command))),
+                (Mood::Working, Until::Accepted) => match self.execute(&mut state, command) {
+                    Fate::Committed { .. } => ready(Ok(Fate::Accepted)),
+                    fate => ready(Ok(fate)),
+                },
+                (Mood::Stuck, Until::Accepted) => ready(Ok(Fate::Accepted)),
+                (Mood::Silent, _) | (Mood::Stuck, Until::Committed) => waiter().boxed(),
+                (Mood::Answering(answer), _) => ready(answer),
+            }
+        };
+        commands.into_iter().map(answer).collect()
+    }
+
+    fn command(&self, id: Digest) -> Pending<Result<CommandState, Refusal>> {
+        let state = self.state.lock().unwrap();
+        let executed = state.executed.iter().position(|(command, _)| command.id() == id);
+        ready(Ok(match executed {
+            Some(at) => CommandState::Committed { height: height_at(at), receipt: state.executed[at].1.clone() },
+            None if state.submitted.iter().any(|command| command.id() == id) => CommandState::Pending,
+            None => CommandState::Unknown,
+        }))
+    }
+
+    fn read(&self, key: Bytes) -> Pending<Result<Answer, Refusal>> {
+        let value = self.state.lock().unwrap().rows.get(&key).cloned();
+        ready(Ok(Answer { height: *self.heights.borrow(), value }))
+    }
+
+    fn block(&self, height: Height) -> Pending<Result<Option<BlockView>, Refusal>> {
+        let is_here = (Height::FIRST..=*self.heights.borrow()).contains(&height);
+        let view = || BlockView {
+            header: self.header(height),
+            instance: Digest::new([2; 32]),
+            payload: self.payload(height),
+            receipts: vec![Receipt { status: app::Status::Applied, result: Bytes::new() }],
+        };
+        ready(Ok(is_here.then(view)))
+    }
+
+    fn certificate(&self, _height: Height) -> Pending<Result<Option<CertificateDocument>, Refusal>> {
+        ready(Ok(None))
+    }
+
+    fn status(&self) -> Status {
+        let executed = *self.heights.borrow();
+        let state_root = Some(Digest::new([1; 32]));
+        let view = View { executed, state_root, in_window: vec![executed.next()], ..View::default() };
+        Status { view, index: Some(ValidatorIndex::new(2)), round: 1, peers: 3 }
+    }
+
+    fn validators(&self) -> Vec<ValidatorView> {
+        let (public_key, power) = (PublicKey::new([7; 32]), Power::new(1));
+        vec![ValidatorView { index: ValidatorIndex::new(0), public_key, power, is_self: false, is_connected: true }]
+    }
+
+    fn peers(&self) -> Vec<PeerView> {
+        let (peer_id, address) = ("somebody".to_owned(), "/ip4/127.0.0.1/tcp/1".to_owned());
+        vec![PeerView { peer_id, address, validator: None, height: None }]
+    }
+
+    fn readiness(&self) -> Result<(), String> {
+        self.state.lock().unwrap().trouble.clone().map_or(Ok(()), Err)
+    }
+
+    fn health(&self) -> Result<(), String> {
+        self.readiness()
+    }
+
+    fn metrics(&self) -> String {
+        format!("thalweg_height {}\n", *self.heights.borrow())
+    }
+}

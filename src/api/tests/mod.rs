@@ -1,0 +1,164 @@
+//! The server as clients see it: a real one on a free port, in front of a node that lives in memory.
+
+mod batches;
+mod errors;
+mod fake;
+mod keys;
+mod limits;
+mod wire;
+
+use std::{sync::Arc, time::Duration};
+
+use fake::Fake;
+use serde_json::Value;
+use wire::{Reply, Request};
+
+use super::{ChainFacts, Server, Settings};
+use crate::{
+    config::ApplicationName,
+    protocol::ProtocolName,
+    types::{Digest, Height},
+};
+
+/// A running server and the node behind it.
+struct Bench {
+    node: Arc<Fake>,
+    server: Server,
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    fn settings() -> Settings {
+        let chain = ChainFacts {
+            name: "tests".to_owned(),
+            id: Digest::new([9; 32]),
+            protocol: ProtocolName::Streamlette,
+            application: ApplicationName::Kv,
+            command_bytes_max: 4096,
+            retention_heights: 100,
+        };
+        let mut settings = Settings::new(([127, 0, 0, 1], 0).into(), chain);
+        settings.stop_timeout = Duration::from_secs(1);
+        settings
+    }
+
+    fn with(adjust: impl FnOnce(&mut Settings)) -> Self {
+        let mut settings = Self::settings();
+        adjust(&mut settings);
+        let node = Arc::new(Fake::default());
+        let server = Server::start(settings, Arc::clone(&node) as _).unwrap();
+        Self { node, server }
+    }
+
+    fn call(&self, request: &Request) -> Reply {
+        request.call(self.server.address())
+    }
+
+    fn get(&self, target: &str) -> Reply {
+        self.call(&Request::new("GET", target))
+    }
+
+    fn put(&self, target: &str, value: &[u8]) -> Reply {
+        self.call(&Request::new("PUT", target).body(value))
+    }
+
+    fn batch(&self, target: &str, batch: &Value) -> Reply {
+        self.call(&Request::new("POST", target).body(batch.to_string().as_bytes()))
+    }
+}
+
+#[test]
+fn status_tells_where_the_node_stands() {
+    let bench = Bench::new();
+    bench.put("/v1/kv/a", b"1");
+    let status = bench.get("/v1/status").json(200);
+    for (name, value) in [
+        ("height", 1.into()),
+        ("protocol", "streamlette".into()),
+        ("role", "validator".into()),
+        ("round", 1.into()),
+        ("in_window", serde_json::json!([2])),
+        ("syncing", false.into()),
+        ("state_root", Digest::new([1; 32]).to_string().into()),
+        ("chain", "tests".into()),
+        ("application", "kv".into()),
+        ("version", env!("CARGO_PKG_VERSION").into()),
+        ("node", 2.into()),
+        ("mempool", serde_json::json!({"commands": 0, "bytes": 0})),
+        ("peers", 3.into()),
+        ("target_height", 1.into()),
+    ] {
+        assert_eq!(status[name], value, "{name}");
+    }
+}
+
+#[test]
+fn blocks_show_header_and_commands_in_pages() {
+    let bench = Bench::new();
+    let id = bench.put("/v1/kv/a", b"1").json(200)["id"].clone();
+    bench.put("/v1/kv/b", b"2");
+    let block = bench.get("/v1/blocks/1").json(200);
+    assert_eq!(block["height"], 1);
+    assert_eq!(block["state_root"], Digest::new([1; 32]).to_string());
+    assert_eq!(block["hash"], bench.node.header(Height::new(1)).hash().to_string());
+    assert_eq!(block["commands"][0]["id"], id);
+    assert_eq!(block["commands"][0]["sequence"], 0);
+    assert_eq!(block["commands"][0]["status"], "applied");
+    assert_eq!(block["commands_total"], 1);
+    assert_eq!(bench.get("/v1/blocks/latest").json(200)["height"], 2);
+    assert_eq!(bench.get("/v1/blocks/1?offset=1").json(200)["commands"], serde_json::json!([]));
+    assert_eq!(bench.get("/v1/blocks/1?limit=0").json(200)["commands_total"], 1);
+    bench.get("/v1/blocks/3").problem(404, "no-block");
+    bench.get("/v1/blocks/3/certificate").problem(404, "no-block");
+    for height in ["x", "-1", "+1", "18446744073709551616", ""] {
+        let status = if height.is_empty() { 404 } else { 400 };
+        assert_eq!(bench.get(&format!("/v1/blocks/{height}")).status, status, "{height}");
+    }
+}
+
+#[test]
+fn validators_and_peers_are_listed() {
+    let bench = Bench::new();
+    let validators = bench.get("/v1/validators").json(200);
+    assert_eq!(validators["height"], 1);
+    assert_eq!(validators["validators"][0]["index"], 0);
+    assert_eq!(validators["validators"][0]["power"], 1);
+    assert_eq!(validators["validators"][0]["public_key"], "07".repeat(32));
+    assert_eq!(bench.get("/v1/peers").json(200)["peers"][0]["peer_id"], "somebody");
+}
+
+#[test]
+fn probes_say_why_the_node_is_not_well() {
+    let bench = Bench::new();
+    assert_eq!(bench.get("/healthz").json(200)["status"], "alive");
+    assert_eq!(bench.get("/readyz").json(200)["status"], "ready");
+    bench.node.set_trouble("3 heights behind");
+    let reply = bench.get("/readyz");
+    assert_eq!(reply.problem(503, "not-ready")["detail"], "3 heights behind");
+    assert_eq!(reply.header("retry-after"), Some("1"));
+    assert_eq!(bench.get("/healthz").problem(503, "unhealthy")["detail"], "3 heights behind");
+}
+
+#[test]
+fn metrics_and_page_have_their_own_types() {
+    let bench = Bench::new();
+    let metrics = bench.get("/metrics");
+    assert_eq!(metrics.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
+    assert_eq!(metrics.body, b"thalweg_height 0\n");
+    let page = bench.get("/");
+    assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
+    assert!(page.header("content-security-policy").is_some());
+    assert!(page.text().contains("/v1/status"));
+}
+
+#[test]
+fn head_gives_the_headers_of_get_without_a_body() {
+    let bench = Bench::new();
+    bench.put("/v1/kv/a", b"12345");
+    let head = bench.call(&Request::new("HEAD", "/v1/kv/a"));
+    assert_eq!((head.status, head.header("thalweg-height"), head.body.len()), (200, Some("1"), 0));
+    assert_eq!(bench.call(&Request::new("HEAD", "/v1/status")).status, 200);
+}

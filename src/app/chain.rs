@@ -1,0 +1,121 @@
+//! Reading the chain out of the store: headers, blocks and receipts.
+//!
+//! Called by recovery, by those who serve blocks and by the API. All functions panic on rows that the executor did
+//! not write: the store checks its own pages, so that is a bug or a foreign file, and nothing true can be said.
+
+use bytes::Bytes;
+
+use super::{Header, Receipt, StoredBlock, executor::Entry};
+use crate::{
+    config::Genesis,
+    store::{Changes, Rows, Table},
+    types::{Digest, Height, codec},
+};
+
+const TIP: &[u8] = b"tip";
+const CHAIN: &[u8] = b"chain";
+const FORMAT: &[u8] = b"format";
+/// The version of all rows. A change of any encoding or hash raises it.
+const FORMAT_VERSION: &[u8] = b"1";
+
+/// Why a store cannot be used.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum StoreError {
+    /// It holds another chain.
+    #[error("the store holds chain {0}, not the one of this genesis")]
+    Foreign(Digest),
+    /// It was written in another format.
+    #[error("the store was written in another format")]
+    Format,
+}
+
+/// Checks that a store is empty or holds the chain of this genesis. Must pass before [`super::Executor::open`].
+///
+/// # Errors
+/// [`StoreError`].
+pub fn check_store(rows: &dyn Rows, genesis: &Genesis) -> Result<(), StoreError> {
+    let Some(chain) = rows.get(Table::Meta, CHAIN) else { return Ok(()) };
+    if rows.get(Table::Meta, FORMAT).as_deref() != Some(FORMAT_VERSION) {
+        return Err(StoreError::Format);
+    }
+    match codec::decode::<Digest>(&chain) {
+        Ok(chain) if chain == genesis.chain_id() => Ok(()),
+        Ok(other) => Err(StoreError::Foreign(other)),
+        Err(_) => Err(StoreError::Format),
+    }
+}
+
+/// The last committed height; `None` in an empty store.
+///
+/// # Panics
+/// If the row is not ours.
+pub fn tip_height(rows: &dyn Rows) -> Option<Height> {
+    let row = rows.get(Table::Meta, TIP)?;
+    Some(Height::new(u64::from_be_bytes(row.as_ref().try_into().expect("the tip is a height of eight bytes"))))
+}
+
+/// The last `count` headers, oldest first, ending with the tip; fewer when genesis comes before.
+///
+/// # Panics
+/// If rows are not ours.
+pub fn headers(rows: &dyn Rows, count: usize) -> Vec<Header> {
+    let Some(tip) = tip_height(rows) else { return Vec::new() };
+    let below = u64::try_from(count).unwrap_or(u64::MAX).saturating_sub(1);
+    let from = tip.minus(below).get();
+    (from..=tip.get()).take(count).filter_map(|height| header(rows, Height::new(height))).collect()
+}
+
+/// The header of a committed height, genesis included.
+///
+/// # Panics
+/// If the row is not ours.
+pub fn header(rows: &dyn Rows, height: Height) -> Option<Header> {
+    let row = rows.get(Table::Blocks, &height_key(height))?;
+    // The header comes first in every row, so the payload behind it is not touched.
+    Some(codec::decode_front(&row).expect("block rows are written by the executor alone"))
+}
+
+/// A committed block; `None` for genesis and for heights that are not here.
+///
+/// # Panics
+/// If the row is not ours.
+pub fn stored_block(rows: &dyn Rows, height: Height) -> Option<StoredBlock> {
+    if height == Height::ZERO {
+        return None;
+    }
+    let row = rows.get(Table::Blocks, &height_key(height))?;
+    Some(codec::decode(&row).expect("block rows are written by the executor alone"))
+}
+
+/// The ids and outcomes of the commands first executed at a height, in order.
+///
+/// # Panics
+/// If the row is not ours.
+pub fn receipts(rows: &dyn Rows, height: Height) -> Option<Vec<(Digest, Receipt)>> {
+    let row = rows.get(Table::Receipts, &height_key(height))?;
+    let entries: Vec<Entry> = codec::decode(&row).expect("receipt rows are written by the executor alone");
+    Some(entries.into_iter().map(|entry| (entry.id, entry.receipt)).collect())
+}
+
+/// Writes the rows that make a store a chain's.
+pub(super) fn put_genesis(changes: &mut Changes, chain: &Digest, header: &Header) {
+    changes.put(Table::Meta, CHAIN, codec::encode(chain));
+    changes.put(Table::Meta, FORMAT, FORMAT_VERSION);
+    changes.put(Table::Blocks, height_key(Height::ZERO), codec::encode(header));
+    put_tip(changes, Height::ZERO);
+}
+
+/// Writes a block and makes it the tip.
+pub(super) fn put_block(changes: &mut Changes, block: &StoredBlock) {
+    changes.put(Table::Blocks, height_key(block.header.height), codec::encode(block));
+    put_tip(changes, block.header.height);
+}
+
+fn put_tip(changes: &mut Changes, height: Height) {
+    changes.put(Table::Meta, TIP, height_key(height));
+}
+
+/// The key of a height: big-endian, so that rows are in height order.
+pub(super) fn height_key(height: Height) -> Bytes {
+    Bytes::copy_from_slice(&height.get().to_be_bytes())
+}

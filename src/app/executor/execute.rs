@@ -1,0 +1,99 @@
+//! Executing one decided block.
+
+use bytes::Bytes;
+
+use super::{
+    super::{Block, Command, Header, Payload, Receipt, State, Status, StoredBlock, chain::put_block},
+    Entry, Executed, Executor, replies,
+};
+use crate::{
+    protocol::payload_root,
+    store::Rows,
+    types::{Digest, Height, codec},
+};
+
+impl Executor {
+    /// Executes the block above the tip. Total and deterministic (`OB-5`).
+    ///
+    /// # Panics
+    /// If the block is not the one above the tip.
+    pub fn execute(&mut self, rows: &dyn Rows, block: &Block, instance: Digest) -> Executed {
+        assert_eq!(block.height, self.tip.height.next(), "blocks are executed in height order");
+        let height = block.height;
+        let mut state = State::new(rows);
+        if height.get() > self.limits.retention_heights {
+            replies::forget(&mut state, height.minus(self.limits.retention_heights));
+        }
+        let receipts = match codec::decode::<Payload>(&block.payload) {
+            Ok(payload) => {
+                self.clock.take(&mut state, payload.proposer, payload.proposed_at_ms);
+                self.execute_commands(&mut state, height, &payload.commands)
+            }
+            // Decided all the same: an empty block, on every replica.
+            Err(_) => self.execute_commands(&mut state, height, &[]),
+        };
+        let (state_root, mut changes) = state.seal(&mut self.crown);
+        let header = Header {
+            height,
+            parent: self.tip_hash,
+            payload_root: payload_root(&block.payload),
+            time_ms: self.clock.median().max(self.tip.time_ms),
+            state_root,
+        };
+        put_block(&mut changes, &StoredBlock { header: header.clone(), instance, block: block.clone() });
+        self.tip = header.clone();
+        self.tip_hash = header.hash();
+        Executed { header, receipts, changes }
+    }
+
+    fn execute_commands(&self, state: &mut State<'_>, height: Height, commands: &[Command]) -> Vec<(Digest, Receipt)> {
+        let mut entries = Vec::with_capacity(commands.len());
+        let mut receipts = Vec::with_capacity(commands.len());
+        for command in commands {
+            let id = command.id();
+            let receipt = match self.execute_command(state, height, &id, command) {
+                Outcome::Known(receipt) => receipt,
+                Outcome::New(receipt) => {
+                    let entry = Entry::new(id, command, receipt.clone());
+                    replies::remember(state, height, &entry);
+                    entries.push(entry);
+                    receipt
+                }
+            };
+            receipts.push((id, receipt));
+        }
+        replies::close(state, height, &entries);
+        receipts
+    }
+
+    /// `OB-4`: executes a command unless it, or another in its place, was executed or it comes too late.
+    fn execute_command(&self, state: &mut State<'_>, height: Height, id: &Digest, command: &Command) -> Outcome {
+        let without = |status| Outcome::New(Receipt { status, result: Bytes::new() });
+        match replies::holder(state.rows(), command) {
+            Some(holder) if holder.id == *id => {
+                let reply = replies::reply(state.rows(), id).expect("whoever holds a slot has a reply");
+                Outcome::Known(reply.receipt)
+            }
+            Some(_) => without(Status::Conflict),
+            None if command.expires_at_height.is_some_and(|last| last < height) => without(Status::Expired),
+            None => {
+                let receipt = self.app.execute(state, height, &command.body);
+                if receipt.status == Status::Applied {
+                    state.keep();
+                    Outcome::New(receipt)
+                } else {
+                    state.revert();
+                    Outcome::New(Receipt { status: Status::Refused, ..receipt })
+                }
+            }
+        }
+    }
+}
+
+/// What came of a command.
+enum Outcome {
+    /// It was executed before: its receipt from then.
+    Known(Receipt),
+    /// Its receipt, to be remembered.
+    New(Receipt),
+}

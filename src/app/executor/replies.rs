@@ -1,0 +1,109 @@
+//! The memory of executed commands (`OB-4`).
+//!
+//! Three rows serve it. Under a command's id: where it was executed and what it came to, for clients. Under its
+//! *slot*, client and sequence: the id that was executed there, which is all that execution and validation read. Under
+//! a height: its entries, by which the height is forgotten `retention_heights` later. What is forgotten depends on
+//! heights alone, so all replicas agree. The digest of each remembered height is in the state root (`OB-8`).
+
+use serde::{Deserialize, Serialize};
+
+use super::super::{Command, Receipt, State, Status, chain::height_key};
+use crate::{
+    crypto::Transcript,
+    store::{Rows, Table},
+    types::{Digest, Height, codec},
+};
+
+/// One command of a height in its row of [`Table::Receipts`].
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(in crate::app) struct Entry {
+    pub id: Digest,
+    client: Digest,
+    sequence: u64,
+    pub receipt: Receipt,
+}
+
+/// What is remembered of a command.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(super) struct Reply {
+    pub height: Height,
+    pub receipt: Receipt,
+}
+
+/// Which command was executed in a slot.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(super) struct Holder {
+    pub id: Digest,
+    pub height: Height,
+}
+
+impl Entry {
+    pub fn new(id: Digest, command: &Command, receipt: Receipt) -> Self {
+        Self { id, client: command.client, sequence: command.sequence, receipt }
+    }
+
+    /// Whether it was executed and so holds its slot; what came too late or in conflict does not.
+    fn is_executed(&self) -> bool {
+        matches!(self.receipt.status, Status::Applied | Status::Refused)
+    }
+}
+
+/// What is remembered of the command with this id.
+pub(super) fn reply(rows: &dyn Rows, id: &Digest) -> Option<Reply> {
+    Some(decode(&rows.get(Table::Replies, id.as_bytes())?))
+}
+
+/// Which command is remembered as executed under a command's client and sequence.
+pub(super) fn holder(rows: &dyn Rows, command: &Command) -> Option<Holder> {
+    Some(decode(&rows.get(Table::Replies, &slot(&command.client, command.sequence))?))
+}
+
+/// Remembers a command at once, so that a later one of the same block finds it.
+pub(super) fn remember(state: &mut State<'_>, height: Height, entry: &Entry) {
+    let rows = state.rows();
+    if entry.is_executed() {
+        let holder = Holder { id: entry.id, height };
+        rows.put(Table::Replies, slot(&entry.client, entry.sequence).to_vec(), codec::encode(&holder));
+    }
+    let reply = Reply { height, receipt: entry.receipt.clone() };
+    rows.put(Table::Replies, entry.id.as_bytes().to_vec(), codec::encode(&reply));
+}
+
+/// Closes a height: its entries by height, and their digest in the state.
+pub(super) fn close(state: &mut State<'_>, height: Height, entries: &[Entry]) {
+    let row = codec::encode(entries);
+    let digest = Transcript::new("thalweg receipts v1").bytes(&row).finish();
+    state.put_system(&name(height), digest.as_bytes().to_vec());
+    state.rows().put(Table::Receipts, height_key(height), row);
+}
+
+/// Forgets a height. Its receipts stay with its block, for those who read history.
+pub(super) fn forget(state: &mut State<'_>, height: Height) {
+    let Some(row) = state.rows().get(Table::Receipts, &height_key(height)) else { return };
+    for entry in decode::<Vec<Entry>>(&row) {
+        let rows = state.rows();
+        if entry.is_executed() {
+            rows.delete(Table::Replies, slot(&entry.client, entry.sequence).to_vec());
+        } else if reply(rows, &entry.id).is_none_or(|reply| reply.height != height) {
+            // The same command came again later and is remembered from there.
+            continue;
+        }
+        rows.delete(Table::Replies, entry.id.as_bytes().to_vec());
+    }
+    state.delete_system(&name(height));
+}
+
+fn slot(client: &Digest, sequence: u64) -> [u8; 40] {
+    let mut slot = [0; 40];
+    slot[..32].copy_from_slice(client.as_bytes());
+    slot[32..].copy_from_slice(&sequence.to_be_bytes());
+    slot
+}
+
+fn name(height: Height) -> Vec<u8> {
+    [b"receipts/".as_slice(), &height.get().to_be_bytes()].concat()
+}
+
+fn decode<T: Serialize + serde::de::DeserializeOwned>(row: &[u8]) -> T {
+    codec::decode(row).expect("reply rows are written by this module alone")
+}

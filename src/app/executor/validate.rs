@@ -1,0 +1,64 @@
+//! Whether a payload may be voted for.
+
+use std::collections::BTreeSet;
+
+use super::{
+    super::{Command, Payload},
+    Executor, replies,
+};
+use crate::{
+    protocol::Verdict,
+    store::Rows,
+    types::{Height, ValidatorIndex, codec},
+};
+
+impl Executor {
+    /// `SL-V5`, `OB-5`: whether a payload may be voted for at a height, proposed by this validator.
+    ///
+    /// It may if it is within the size limit, is the canonical encoding of a [`Payload`] that names its proposer, and
+    /// if each command passes [`Self::check`], has not expired, occurs once, and is not remembered as executed at or
+    /// below height − window − 1. Nothing above that height has a say, nor has a clock, so honest replicas agree
+    /// however far each has executed. Undecided while that height has not been executed here;
+    /// without meaning once the height itself has been.
+    pub fn validate(&self, rows: &dyn Rows, height: Height, proposer: ValidatorIndex, payload: &[u8]) -> Verdict {
+        if payload.len() > self.limits.payload_bytes_max {
+            return Verdict::Invalid;
+        }
+        let Ok(payload) = codec::decode::<Payload>(payload) else { return Verdict::Invalid };
+        if payload.proposer != proposer || proposer.position() >= self.validators {
+            return Verdict::Invalid;
+        }
+        if !self.is_sound(height, &payload.commands) {
+            return Verdict::Invalid;
+        }
+        let settled = height.minus(self.limits.window + 1);
+        if self.tip.height < settled {
+            return Verdict::Undecided;
+        }
+        if payload.commands.iter().any(|command| self.was_executed(rows, height, settled, command)) {
+            return Verdict::Invalid;
+        }
+        Verdict::Valid
+    }
+
+    /// What can be said of commands without any state.
+    fn is_sound(&self, height: Height, commands: &[Command]) -> bool {
+        let mut seen = BTreeSet::new();
+        commands.iter().all(|command| {
+            command.expires_at_height.is_none_or(|last| height <= last)
+                // All fields, as in the id, without the price of hashing them.
+                && seen.insert((&command.client, command.sequence, command.expires_at_height, &command.body))
+                && self.check(&command.body).is_ok()
+        })
+    }
+
+    /// Whether a command was executed at or below `settled`, according to every state from there up to the one below
+    /// `height`: rows that some of these have forgotten already do not count.
+    fn was_executed(&self, rows: &dyn Rows, height: Height, settled: Height, command: &Command) -> bool {
+        replies::holder(rows, command).is_some_and(|holder| {
+            holder.height <= settled
+                && holder.height.plus(self.limits.retention_heights) >= height
+                && holder.id == command.id()
+        })
+    }
+}

@@ -1,0 +1,265 @@
+//! `thalweg put`, `get` and `delete`: single commands of the key-value application.
+
+use std::{
+    io::{self, Read as _},
+    process::ExitCode,
+    time::Duration,
+};
+
+use clap::{Args, ValueEnum};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
+use serde_json::{Value, json};
+
+use super::{Client, Method, NodeArguments, Patience, Reply, Request};
+use crate::cli::{Failure, output};
+
+/// Unreserved characters (RFC 3986 section 2.3) but the dot: a path segment of dots means another path.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'~');
+
+/// Give a key a value, and wait until that is committed.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  thalweg put greeting hello
+  thalweg put --node http://10.0.0.1:8700,http://10.0.0.2:8700 greeting - < file")]
+pub(in crate::cli) struct PutArguments {
+    /// The key.
+    key: String,
+    /// The value; `-` reads it from standard input.
+    #[arg(allow_negative_numbers = true)]
+    value: String,
+    #[command(flatten)]
+    write: WriteArguments,
+}
+
+/// Print the value of a key.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  thalweg get greeting
+  thalweg get greeting --consistency linearizable --json")]
+pub(in crate::cli) struct GetArguments {
+    /// The key.
+    key: String,
+    /// How fresh: what the node has executed, or not older than anything answered before.
+    #[arg(long, value_enum, default_value_t = Consistency::Local)]
+    consistency: Consistency,
+    /// Wait until the node has executed this height.
+    #[arg(long, value_name = "HEIGHT")]
+    at_least: Option<u64>,
+    /// Print the bytes alone, without a line break behind them.
+    #[arg(long)]
+    raw: bool,
+    #[command(flatten)]
+    nodes: NodeArguments,
+    #[command(flatten)]
+    patience: PatienceArguments,
+}
+
+/// Take a key away, and wait until that is committed.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  thalweg delete greeting")]
+pub(in crate::cli) struct DeleteArguments {
+    /// The key.
+    key: String,
+    #[command(flatten)]
+    write: WriteArguments,
+}
+
+#[derive(Debug, Args)]
+struct WriteArguments {
+    /// Makes repeating the command harmless: the same key and content execute once [default: a random one].
+    #[arg(long, value_name = "KEY")]
+    idempotency_key: Option<String>,
+    #[command(flatten)]
+    nodes: NodeArguments,
+    #[command(flatten)]
+    patience: PatienceArguments,
+}
+
+#[derive(Clone, Copy, Debug, Args)]
+struct PatienceArguments {
+    /// For how many seconds to ask again while nodes are busy.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(0..=86_400))]
+    timeout: u64,
+}
+
+impl PatienceArguments {
+    /// Nodes that are not there at all are not waited for.
+    fn patience(self) -> Patience {
+        Patience { unreachable: Duration::ZERO, busy: Duration::from_secs(self.timeout) }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+enum Consistency {
+    Local,
+    Linearizable,
+}
+
+/// Writes a key.
+pub(in crate::cli) fn put(arguments: &PutArguments, json: bool) -> Result<ExitCode, Failure> {
+    let value = match arguments.value.as_str() {
+        "-" => read_stdin()?,
+        value => value.as_bytes().to_vec(),
+    };
+    write(Method::Put, &arguments.key, &value, &arguments.write, json)
+}
+
+/// Deletes a key.
+pub(in crate::cli) fn delete(arguments: &DeleteArguments, json: bool) -> Result<ExitCode, Failure> {
+    write(Method::Delete, &arguments.key, &[], &arguments.write, json)
+}
+
+/// Reads a key.
+pub(in crate::cli) fn get(arguments: &GetArguments, json: bool) -> Result<ExitCode, Failure> {
+    let mut path = kv_path(arguments.key.as_bytes())?;
+    path.push_str(match arguments.consistency {
+        Consistency::Local => "?consistency=local",
+        Consistency::Linearizable => "?consistency=linearizable",
+    });
+    if let Some(height) = arguments.at_least {
+        path.push_str(&format!("&at_least={height}"));
+    }
+    let client = Client::new(arguments.nodes.node.clone());
+    let reply = client.ask_patiently(&Request::get(path), arguments.patience.patience())?;
+    if !reply.is_success() {
+        return Err(Failure::Refused(reply.problem()));
+    }
+    if json {
+        output::line(&describe(&arguments.key, &reply))?;
+    } else {
+        let end: &[u8] = if arguments.raw { b"" } else { b"\n" };
+        output::bytes(&[reply.body.as_slice(), end].concat())?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The path of a key, any bytes.
+///
+/// # Errors
+/// [`Failure::Usage`] for the empty key, which no path can name.
+pub(in crate::cli) fn kv_path(key: &[u8]) -> Result<String, Failure> {
+    if key.is_empty() {
+        return Err(Failure::Usage("the key is empty".to_owned()));
+    }
+    Ok(format!("/v1/kv/{}", percent_encode(key, ESCAPED)))
+}
+
+fn write(method: Method, key: &str, body: &[u8], arguments: &WriteArguments, json: bool) -> Result<ExitCode, Failure> {
+    let idempotency_key = match &arguments.idempotency_key {
+        Some(key) => key.clone(),
+        None => random_key()?,
+    };
+    let request = Request {
+        method,
+        path: kv_path(key.as_bytes())?,
+        content_type: "application/octet-stream",
+        body,
+        idempotency_key: Some(&idempotency_key),
+    };
+    let client = Client::new(arguments.nodes.node.clone());
+    let reply = client.ask_patiently(&request, arguments.patience.patience())?;
+    if !reply.is_success() {
+        return Err(Failure::Refused(reply.problem()));
+    }
+    let answer: Value = serde_json::from_slice(&reply.body).map_err(|error| Failure::failed(&reply.node, error))?;
+    if json {
+        output::line(&answer)?;
+    } else {
+        output::bytes(format!("{}\n", summary(&answer)).as_bytes())?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn summary(answer: &Value) -> String {
+    let text = |name: &str| answer[name].as_str().unwrap_or("?").to_owned();
+    match answer["height"].as_u64() {
+        Some(height) => format!("{} at height {height}, command {}", text("status"), text("id")),
+        None => format!("{}, command {}", text("status"), text("id")),
+    }
+}
+
+/// Values that are no text are shown in hexadecimal.
+fn describe(key: &str, reply: &Reply) -> Value {
+    let (value, encoding) = match std::str::from_utf8(&reply.body) {
+        Ok(text) => (text.to_owned(), "utf8"),
+        Err(_) => (hex::encode(&reply.body), "hex"),
+    };
+    json!({ "key": key, "value": value, "encoding": encoding, "height": reply.height, "node": reply.node })
+}
+
+fn read_stdin() -> Result<Vec<u8>, Failure> {
+    /// Far above what a node takes; it says itself how much that is.
+    const STDIN_BYTES_MAX: u64 = 64 << 20;
+    let mut value = Vec::new();
+    let read = io::stdin().lock().take(STDIN_BYTES_MAX + 1).read_to_end(&mut value);
+    match read {
+        Ok(_) if value.len() as u64 > STDIN_BYTES_MAX => Err(Failure::Usage("the value is too large".to_owned())),
+        Ok(_) => Ok(value),
+        Err(error) => Err(Failure::failed("standard input", error)),
+    }
+}
+
+fn random_key() -> Result<String, Failure> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|error| Failure::failed("randomness", error))?;
+    Ok(format!("cli-{}", hex::encode(bytes)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::client::testing::{Answer, FakeNode};
+
+    #[test]
+    fn keys_are_escaped_whatever_they_hold() {
+        assert_eq!(kv_path("a-b_c~1".as_bytes()).unwrap(), "/v1/kv/a-b_c~1");
+        assert_eq!(kv_path("a/b ü?#%".as_bytes()).unwrap(), "/v1/kv/a%2Fb%20%C3%BC%3F%23%25");
+        assert_eq!(kv_path(b"..").unwrap(), "/v1/kv/%2E%2E");
+        assert_eq!(kv_path(&[0xff, 0]).unwrap(), "/v1/kv/%FF%00");
+        assert!(matches!(kv_path(b""), Err(Failure::Usage(_))));
+    }
+
+    #[test]
+    fn a_write_that_is_repeated_after_a_lost_answer_keeps_its_idempotency_key() {
+        let lost = FakeNode::start(|_| Answer::hang_up());
+        let good = FakeNode::start(|_| Answer::new(200, r#"{"id":"ab","status":"committed","height":3}"#));
+        let arguments = PutArguments {
+            key: "k".into(),
+            value: "v".into(),
+            write: WriteArguments {
+                idempotency_key: None,
+                nodes: NodeArguments { node: vec![lost.url(), good.url()] },
+                patience: PatienceArguments { timeout: 0 },
+            },
+        };
+        assert_eq!(put(&arguments, true), Ok(ExitCode::SUCCESS));
+        let key = |node: &FakeNode| node.requests()[0].header("idempotency-key").map(str::to_owned);
+        assert!(key(&lost).is_some());
+        assert_eq!(key(&lost), key(&good));
+        assert_eq!(good.requests()[0].body, b"v");
+    }
+
+    #[test]
+    fn refusals_are_failures_with_the_nodes_words() {
+        let node = FakeNode::start(|_| Answer::new(404, r#"{"title":"There is no such key","status":404}"#));
+        let arguments = GetArguments {
+            key: "k".into(),
+            consistency: Consistency::Linearizable,
+            at_least: Some(9),
+            raw: false,
+            nodes: NodeArguments { node: vec![node.url()] },
+            patience: PatienceArguments { timeout: 0 },
+        };
+        let failure = get(&arguments, false).unwrap_err();
+        assert!(failure.to_string().starts_with("There is no such key (404 from http://"), "{failure}");
+        assert_eq!(node.requests()[0].line, "GET /v1/kv/k?consistency=linearizable&at_least=9 HTTP/1.1");
+    }
+
+    #[test]
+    fn summaries_say_where_a_command_ended() {
+        let answer = json!({ "id": "ab", "status": "committed", "height": 3, "result": null });
+        assert_eq!(summary(&answer), "committed at height 3, command ab");
+        assert_eq!(summary(&json!({ "id": "ab", "status": "accepted" })), "accepted, command ab");
+    }
+}

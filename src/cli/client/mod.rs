@@ -1,0 +1,13 @@
+//! A client of running nodes: single writes and reads, and where the nodes stand.
+
+mod http;
+mod kv;
+mod problem;
+mod status;
+#[cfg(test)]
+pub(super) mod testing;
+
+pub(super) use http::{Backoff, Client, Method, NodeArguments, Patience, Reply, Request, Trouble, is_retryable};
+pub(super) use kv::{DeleteArguments, GetArguments, PutArguments, delete, get, kv_path, put};
+pub(super) use problem::Problem;
+pub(super) use status::{StatusArguments, status};

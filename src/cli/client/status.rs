@@ -1,0 +1,107 @@
+//! `thalweg status`: where nodes stand.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::{Client, NodeArguments, Request, Trouble};
+use crate::cli::{Failure, output, table::table};
+
+/// Show where each node stands.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  thalweg status
+  thalweg status --json --node http://127.0.0.1:8700,http://127.0.0.1:8701")]
+pub(in crate::cli) struct StatusArguments {
+    #[command(flatten)]
+    nodes: NodeArguments,
+}
+
+/// Asks every node, and fails when none answers. With `json`, one line for each node: its status with its `url`, or
+/// an `error`.
+pub(in crate::cli) fn status(arguments: &StatusArguments, json: bool) -> Result<ExitCode, Failure> {
+    let client = Client::new(arguments.nodes.node.clone());
+    let answers: Vec<_> = client.nodes().iter().map(|node| (node, ask(&client, node))).collect();
+    if json {
+        for (node, answer) in &answers {
+            output::line(&document(node, answer))?;
+        }
+    } else {
+        let heading = ["URL", "ROLE", "HEIGHT", "ROUND", "STATE ROOT", "PEERS", "WAITING", ""].map(str::to_owned);
+        let rows = answers.iter().map(|(node, answer)| row(node, answer));
+        let rows: Vec<_> = std::iter::once(heading.to_vec()).chain(rows).collect();
+        output::bytes(format!("{}\n", table(&rows)).as_bytes())?;
+    }
+    let answered = answers.iter().any(|(_, answer)| answer.is_ok());
+    Ok(if answered { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn ask(client: &Client, node: &str) -> Result<Value, Trouble> {
+    let reply = client.ask(node, &Request::get("/v1/status"))?;
+    if !reply.is_success() {
+        return Err(Trouble::Problem(reply.problem()));
+    }
+    let no_json = |error: serde_json::Error| Trouble::Unreachable { node: node.to_owned(), error: error.to_string() };
+    serde_json::from_slice(&reply.body).map_err(no_json)
+}
+
+fn document(node: &str, answer: &Result<Value, Trouble>) -> Value {
+    match answer {
+        Ok(Value::Object(status)) => {
+            let mut status = status.clone();
+            status.insert("url".to_owned(), json!(node));
+            Value::Object(status)
+        }
+        Ok(other) => json!({ "url": node, "status": other }),
+        Err(trouble) => json!({ "url": node, "error": trouble.to_string() }),
+    }
+}
+
+fn row(node: &str, answer: &Result<Value, Trouble>) -> Vec<String> {
+    let status = match answer {
+        Ok(status) => status,
+        Err(trouble) => {
+            let unknown = std::iter::repeat_n("-".to_owned(), 6);
+            return std::iter::once(node.to_owned()).chain(unknown).chain([trouble.to_string()]).collect();
+        }
+    };
+    let show = |value: &Value| match value {
+        Value::Null => "-".to_owned(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    let root: String = show(&status["state_root"]).chars().take(12).collect();
+    let state = match status["syncing"].as_bool() {
+        Some(true) => format!("syncing to {}", show(&status["target_height"])),
+        _ => String::new(),
+    };
+    let (role, height, round) = (show(&status["role"]), show(&status["height"]), show(&status["round"]));
+    let (peers, waiting) = (show(&status["peers"]), show(&status["mempool"]["commands"]));
+    vec![node.to_owned(), role, height, round, root, peers, waiting, state]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::client::testing::{Answer, FakeNode, closed_port};
+
+    const STATUS: &str = r#"{"height":5,"role":"validator","round":0,"state_root":"abcdefabcdefabcdef","syncing":true,
+                             "target_height":9,"peers":3,"mempool":{"commands":1,"bytes":2}}"#;
+
+    #[test]
+    fn succeeds_when_any_node_answers() {
+        let node = FakeNode::start(|_| Answer::new(200, STATUS));
+        let ask = |nodes: Vec<String>| status(&StatusArguments { nodes: NodeArguments { node: nodes } }, true);
+        assert_eq!(ask(vec![closed_port(), node.url()]), Ok(ExitCode::SUCCESS));
+        assert_eq!(ask(vec![closed_port()]), Ok(ExitCode::FAILURE));
+    }
+
+    #[test]
+    fn rows_show_the_essentials() {
+        let status: Value = serde_json::from_str(STATUS).unwrap();
+        let row = row("u", &Ok(status.clone()));
+        assert_eq!(row, ["u", "validator", "5", "0", "abcdefabcdef", "3", "1", "syncing to 9"]);
+        assert_eq!(document("u", &Ok(status))["url"], "u");
+    }
+}

@@ -1,0 +1,80 @@
+//! The files that a node's configuration names, read and checked against each other.
+
+use std::{path::Path, sync::Arc};
+
+use super::{Genesis, NodeConfig, Problem, Problems};
+use crate::{
+    crypto::SecretKey,
+    types::{ValidatorIndex, ValidatorSet},
+};
+
+/// Who a node is, and on which chain.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// The chain.
+    pub genesis: Arc<Genesis>,
+    /// Its first validators.
+    pub validators: Arc<ValidatorSet>,
+    /// Our consensus key with its index in the genesis set; `None` for a listener.
+    pub validator: Option<(ValidatorIndex, SecretKey)>,
+    /// The key of our peer id. Never the consensus key (SPEC.md section 5).
+    pub peer_key: SecretKey,
+}
+
+impl Identity {
+    /// Reads genesis and keys and checks that they belong together.
+    ///
+    /// # Errors
+    /// [`Problems`] with everything that is wrong, by the keys that name the files.
+    pub fn load(config: &NodeConfig) -> Result<Self, Problems> {
+        let mut problems = Vec::new();
+        let genesis = match Genesis::load(&config.node.genesis) {
+            Ok(genesis) => Some(genesis),
+            Err(error) => {
+                let remedy = "give the chain's genesis.json, as `thalweg genesis` wrote it";
+                problems.push(Problem::new("node.genesis", error.to_string(), remedy));
+                None
+            }
+        };
+        let peer_key = read_key("node.peer_key", &config.node.peer_key, &mut problems);
+        let validator_key =
+            config.node.validator_key.as_deref().map(|path| read_key("node.validator_key", path, &mut problems));
+        let validators = genesis.as_ref().and_then(|genesis| genesis.validate().ok());
+        let validator = match (&validators, validator_key) {
+            (Some(validators), Some(Some(key))) => match validators.index_of(&key.public_key()) {
+                Some(index) => Some((index, key)),
+                None => {
+                    let what = format!("{} is not a validator of this genesis", key.public_key());
+                    let remedy = "give the key that belongs to the genesis, or none to follow as a listener";
+                    problems.push(Problem::new("node.validator_key", what, remedy));
+                    None
+                }
+            },
+            _ => None,
+        };
+        if let (Some((_, key)), Some(peer_key)) = (&validator, &peer_key)
+            && key.public_key() == peer_key.public_key()
+        {
+            let remedy = "give the network a key of its own: a consensus key signs votes and nothing else";
+            problems.push(Problem::new("node.peer_key", "is the consensus key".to_owned(), remedy));
+        }
+        match (genesis, validators, peer_key) {
+            (Some(genesis), Some(validators), Some(peer_key)) if problems.is_empty() => {
+                Ok(Self { genesis: Arc::new(genesis), validators, validator, peer_key })
+            }
+            _ => Err(Problems(problems)),
+        }
+    }
+}
+
+fn read_key(key: &'static str, path: &Path, problems: &mut Vec<Problem>) -> Option<SecretKey> {
+    let pem = std::fs::read_to_string(path).map(zeroize::Zeroizing::new).map_err(|error| error.to_string());
+    match pem.and_then(|pem| SecretKey::from_pem(&pem).map_err(|error| error.to_string())) {
+        Ok(secret) => Some(secret),
+        Err(error) => {
+            let remedy = "give an Ed25519 private key in PKCS#8 PEM, as `thalweg genesis` writes it";
+            problems.push(Problem::new(key, format!("{}: {error}", path.display()), remedy));
+            None
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Limits of values, and values that must fit each other.
+
+use super::{NodeConfig, Problem};
+use crate::config::{AddressError, check_address, check_peer_address};
+
+const MINUTE_MS: u64 = 60_000;
+const KIB: u64 = 1 << 10;
+const GIB: u64 = 1 << 30;
+
+impl NodeConfig {
+    /// Adds everything that is out of its limits.
+    pub(super) fn check(&self, problems: &mut Vec<Problem>) {
+        self.check_addresses(problems);
+        let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+        let Self { network, http, consensus, sync, mempool, storage, .. } = self;
+        for (key, value, min, max) in [
+            ("network.connections_max", network.connections_max.into(), 4, 65_536),
+            ("network.redial_min_ms", network.redial_min_ms, 1, MINUTE_MS),
+            ("network.redial_max_ms", network.redial_max_ms, 1, 60 * MINUTE_MS),
+            (
+                "network.peer_requests_per_second_max",
+                network.peer_requests_per_second_max.into(),
+                1,
+                u64::from(u32::MAX),
+            ),
+            (
+                "network.peer_bytes_per_second_max",
+                network.peer_bytes_per_second_max.into(),
+                64 * KIB,
+                u64::from(u32::MAX),
+            ),
+            ("http.connections_max", count(http.connections_max), 1, 1_000_000),
+            ("http.workers", count(http.workers), 1, 256),
+            ("http.requests_max", count(http.requests_max), 1, 10_000_000),
+            ("http.body_bytes_total_max", count(http.body_bytes_total_max), 8 * KIB * KIB, 1024 * GIB),
+            ("consensus.round_timeout_min_ms", consensus.round_timeout_min_ms, 1, 60 * MINUTE_MS),
+            ("consensus.round_timeout_max_ms", consensus.round_timeout_max_ms, 1, 60 * MINUTE_MS),
+            ("consensus.forward_after_ms", consensus.forward_after_ms, 1, 60 * MINUTE_MS),
+            ("consensus.pull_interval_ms", consensus.pull_interval_ms, 1, MINUTE_MS),
+            ("sync.status_interval_ms", sync.status_interval_ms, 10, MINUTE_MS),
+            ("sync.fetch_timeout_ms", sync.fetch_timeout_ms, 10, 10 * MINUTE_MS),
+            ("mempool.commands_max", count(mempool.commands_max), 1, 100_000_000),
+            ("mempool.bytes_max", count(mempool.bytes_max), 64 * KIB, 1024 * GIB),
+            ("storage.cache_bytes_max", count(storage.cache_bytes_max), 64 * KIB, 1024 * GIB),
+        ] {
+            if !(min..=max).contains(&value) {
+                problems.push(Problem::new(key, format!("is {value}"), format!("expected {min} to {max}")));
+            }
+        }
+        for (low_key, low, high_key, high) in [
+            (
+                "consensus.round_timeout_min_ms",
+                consensus.round_timeout_min_ms,
+                "consensus.round_timeout_max_ms",
+                consensus.round_timeout_max_ms,
+            ),
+            ("network.redial_min_ms", network.redial_min_ms, "network.redial_max_ms", network.redial_max_ms),
+        ] {
+            if low > high {
+                let what = format!("is {low}, above {high_key} which is {high}");
+                problems.push(Problem::new(low_key, what, "lower it, or raise the other"));
+            }
+        }
+    }
+
+    fn check_addresses(&self, problems: &mut Vec<Problem>) {
+        let mut wrong = |key: &str, index: usize, text: &str, error: AddressError| {
+            problems.push(Problem::new(format!("{key}[{index}]"), format!("is {text:?}"), error.to_string()));
+        };
+        for (index, text) in self.network.listen.iter().enumerate() {
+            if let Err(error) = check_address(text) {
+                wrong("network.listen", index, text, error);
+            }
+        }
+        for (index, text) in self.network.peers.iter().enumerate() {
+            if let Err(error) = check_peer_address(text) {
+                wrong("network.peers", index, text, error);
+            }
+        }
+        if self.network.listen.is_empty() {
+            let remedy = "give at least one address such as /ip4/0.0.0.0/tcp/4700";
+            problems.push(Problem::new("network.listen", "is empty", remedy));
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! The documents of the project, compiled so that they are found beside the code and their links are checked.
+//!
+//! Start with [`architecture`]; [`glossary`] fixes the words; [`rules`] lists the rule ids that no folder's header
+//! declares; [`protocols`] shows on paper how other protocols sit on the contract of an instance. What would cost more
+//! than a day to undo is argued in [`decisions`].
+
+/// Where things live, what runs, and the way of a message.
+pub mod architecture {
+    #![doc = include_str!("architecture.md")]
+}
+
+/// One word, one meaning.
+pub mod glossary {
+    #![doc = include_str!("glossary.md")]
+}
+
+/// Five protocols on one contract, on paper.
+pub mod protocols {
+    #![doc = include_str!("protocols.md")]
+}
+
+/// The rules of the ordering brain, by id.
+pub mod rules {
+    #![doc = include_str!("rules.md")]
+}
+
+/// Choices that are costly to undo, with what was rejected.
+pub mod decisions {
+    /// 0001: a leader's signature is its vote.
+    pub mod d0001 {
+        #![doc = include_str!("decisions/0001-leader-signature-is-its-vote.md")]
+    }
+
+    /// 0002: rows behind the journal.
+    pub mod d0002 {
+        #![doc = include_str!("decisions/0002-rows-behind-the-journal.md")]
+    }
+}

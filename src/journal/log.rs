@@ -1,0 +1,315 @@
+//! The log: items of bytes, appended in batches, that come back after a crash. It does not know what they mean.
+
+use std::{collections::BTreeMap, fmt};
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Disk, Fault, OpenError, Salt,
+    fault::Doing as _,
+    format::{Content, EMPTY_SEGMENT, Header, Index, IndexItem, padding},
+    recovery::{self, Survey},
+};
+use crate::types::{Digest, Height};
+
+/// From this size on a segment is followed by a new one, in bytes.
+pub const SEGMENT_BYTES: u64 = 16 << 20;
+
+/// An item's place in the log. The first item of a journal has 1.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
+pub struct Sequence(pub u64);
+
+impl Sequence {
+    /// The sequence number `count` further on.
+    pub(super) fn plus(self, count: usize) -> Self {
+        Self(self.0 + count as u64)
+    }
+}
+
+/// For how long an item matters.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Scope {
+    /// Until [`Log::forget_below`] a greater height.
+    Height(Height),
+    /// Until the next item of this scope: there is one such fact, and it is repeated in each new segment.
+    Standing,
+}
+
+/// Something to remember. `Debug` shows how long it is and how it begins.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Item {
+    /// For how long.
+    pub scope: Scope,
+    /// Whether it can be had from peers: then its loss is no fault.
+    pub is_refetchable: bool,
+    /// What.
+    pub bytes: Vec<u8>,
+}
+
+impl fmt::Debug for Item {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { scope, is_refetchable, bytes } = self;
+        let start = &bytes[..bytes.len().min(8)];
+        write!(f, "Item({scope:?}, refetchable: {is_refetchable}, {} bytes: {start:02x?})", bytes.len())
+    }
+}
+
+/// A journal of bytes. See [the module](super) for its rules.
+#[derive(Debug)]
+pub struct Log<D> {
+    disk: D,
+    chain: Digest,
+    salt: Salt,
+    segment_bytes: u64,
+    /// Live segments; the last one is written to.
+    segments: BTreeMap<u64, Segment>,
+    /// Segments with lower numbers are not needed.
+    oldest: u64,
+    floor: Height,
+    next_batch: u64,
+    /// The next item's number.
+    next: Sequence,
+    /// Appended, not yet flushed.
+    pending: Vec<Item>,
+    standing: Option<Item>,
+    /// Whether nothing would be learnt from another batch: the last one was empty and nothing was forgotten since.
+    is_sealed: bool,
+    has_failed: bool,
+}
+
+/// What is known of a live segment.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Segment {
+    /// Its length, and where the next batch begins.
+    pub bytes: u64,
+    /// The greatest height in it.
+    pub highest: Height,
+}
+
+impl<D: Disk> Log<D> {
+    /// Creates an empty journal on an empty disk. `salt` must be unpredictable to peers, otherwise they can forge
+    /// structure that a recovery from damage believes (`JN-5`). Segments end at `segment_bytes`, see [`SEGMENT_BYTES`].
+    ///
+    /// # Errors
+    /// [`OpenError::Exists`] unless the disk is empty, and [`OpenError::Fault`].
+    pub fn create(disk: D, chain: Digest, salt: Salt, segment_bytes: u64) -> Result<Self, OpenError> {
+        if !disk.segments().doing("list", 0)?.is_empty() {
+            return Err(OpenError::Exists);
+        }
+        let mut log = Self {
+            disk,
+            chain,
+            salt,
+            segment_bytes,
+            segments: BTreeMap::new(),
+            oldest: 1,
+            floor: Height::ZERO,
+            next_batch: 1,
+            next: Sequence(1),
+            pending: Vec::new(),
+            standing: None,
+            is_sealed: false,
+            has_failed: false,
+        };
+        log.seal()?;
+        Ok(log)
+    }
+
+    /// Opens a journal and returns what it holds, mending and cutting off what [the rules](super) allow.
+    ///
+    /// # Errors
+    /// [`OpenError`]; whatever it says, nothing on the disk that could still be evidence has been changed.
+    pub fn open(mut disk: D, chain: Digest, segment_bytes: u64) -> Result<(Self, Survey), OpenError> {
+        let survey = recovery::survey(&mut disk, &chain)?;
+        recovery::mend(&mut disk, &survey)?;
+        let newest = survey.newest();
+        let standing = survey.items.iter().rev().find(|(_, item)| item.scope == Scope::Standing);
+        let mut log = Self {
+            disk,
+            chain,
+            salt: survey.salt,
+            segment_bytes,
+            segments: survey.segments.clone(),
+            oldest: survey.oldest,
+            floor: survey.floor,
+            next_batch: survey.next_batch,
+            next: survey.next,
+            pending: Vec::new(),
+            standing: standing.map(|(_, item)| item.clone()),
+            is_sealed: false,
+            has_failed: false,
+        };
+        // What a killed process had written may not be synced; the seal says that it is, so it must be first.
+        log.disk.sync(newest).doing("sync", newest)?;
+        log.disk.sync_directory().doing("sync the directory of", newest)?;
+        log.seal()?;
+        Ok((log, survey))
+    }
+
+    /// Takes an item; [`Log::flush`] makes it durable. Bounded by the caller, who flushes.
+    pub fn append(&mut self, item: Item) -> Sequence {
+        if item.scope == Scope::Standing {
+            self.standing = Some(item.clone());
+        }
+        let sequence = self.next.plus(self.pending.len());
+        self.pending.push(item);
+        sequence
+    }
+
+    /// Makes everything appended durable, by one write and one sync, and returns the last number that is (`JN-1`).
+    ///
+    /// # Errors
+    /// A [`Fault`], after which the process must end; so do all later calls.
+    pub fn flush(&mut self) -> Result<Sequence, Fault> {
+        if self.has_failed {
+            return Err(Fault::Failed);
+        }
+        if !self.pending.is_empty() {
+            self.has_failed = true;
+            self.write_batch()?;
+            self.has_failed = false;
+        }
+        Ok(Sequence(self.next.0 - 1))
+    }
+
+    /// Flushes, and then writes down that all of it is synced, so that damage to it will be told from a torn write
+    /// (`JN-3`); the next batch would do so too. Costs a sync unless there is nothing to say: for idle moments.
+    ///
+    /// # Errors
+    /// As [`Log::flush`].
+    pub fn seal(&mut self) -> Result<(), Fault> {
+        self.flush()?;
+        if !self.is_sealed {
+            self.has_failed = true;
+            self.write_batch()?;
+            self.has_failed = false;
+        }
+        Ok(())
+    }
+
+    /// Gives up the items of all heights below. Segments with nothing else are removed by the next flush or seal,
+    /// which first writes down that they may be missing.
+    pub fn forget_below(&mut self, height: Height) {
+        if height <= self.floor {
+            return;
+        }
+        self.floor = height;
+        let current = self.current();
+        let live = self.segments.iter().find(|(number, segment)| **number == current || segment.highest >= height);
+        let oldest = live.map_or(current, |(number, _)| *number);
+        self.oldest = self.oldest.max(oldest);
+        self.is_sealed = false;
+    }
+
+    /// The lowest height whose items are still kept.
+    pub fn floor(&self) -> Height {
+        self.floor
+    }
+
+    /// What the live segments take, in bytes.
+    pub fn bytes(&self) -> u64 {
+        self.segments.values().map(|segment| segment.bytes).sum()
+    }
+
+    /// Whether [`Log::seal`] has nothing to do.
+    pub fn is_sealed(&self) -> bool {
+        self.is_sealed && self.pending.is_empty()
+    }
+
+    /// The disk, for a simulation to meddle with.
+    pub fn disk_mut(&mut self) -> &mut D {
+        &mut self.disk
+    }
+
+    /// The disk, dropping whatever is not flushed.
+    pub fn into_disk(self) -> D {
+        self.disk
+    }
+
+    fn current(&self) -> u64 {
+        self.segments.last_key_value().map_or(0, |(number, _)| *number)
+    }
+
+    fn write_batch(&mut self) -> Result<(), Fault> {
+        self.begin_segment_if_full()?;
+        let mut items = std::mem::take(&mut self.pending);
+        let number = self.current();
+        let mut segment = self.segments[&number];
+        if segment.bytes == EMPTY_SEGMENT as u64 {
+            // The segments before may go once this one is begun (`JN-7`).
+            items.extend(self.standing.clone());
+        }
+        for item in &items {
+            if let Scope::Height(height) = item.scope {
+                segment.highest = segment.highest.max(height);
+            }
+        }
+        let index = Index {
+            segment: number,
+            offset: segment.bytes,
+            number: self.next_batch,
+            oldest: self.oldest,
+            floor: self.floor,
+            first: self.next,
+            items: items.iter_mut().map(IndexItem::describe).collect(),
+        };
+        segment.bytes += self.write_parts(&index, &items)?;
+        self.segments.insert(number, segment);
+        self.next_batch += 1;
+        self.next = self.next.plus(items.len());
+        self.is_sealed = items.is_empty();
+        self.remove_forgotten()
+    }
+
+    /// Writes and syncs one batch, the bodies from where they are, and returns its length.
+    fn write_parts(&mut self, index: &Index, items: &[Item]) -> Result<u64, Fault> {
+        let frame = index.encode(&self.salt);
+        let mut parts: Vec<&[u8]> = vec![&frame];
+        let mut bodies = 0;
+        for (item, described) in items.iter().zip(&index.items) {
+            if matches!(described.content, Content::Body { .. }) {
+                parts.push(&item.bytes);
+                bodies += item.bytes.len();
+            }
+        }
+        parts.extend([padding(bodies), &frame]);
+        let written: usize = parts.iter().map(|part| part.len()).sum();
+        self.disk.write(index.segment, index.offset, &parts).doing("write to", index.segment)?;
+        self.disk.sync(index.segment).doing("sync", index.segment)?;
+        Ok(written as u64)
+    }
+
+    /// Begins a segment if it is time for one. Its header is synced before anything else is in it: a header that is
+    /// bad where a batch is not was good once.
+    fn begin_segment_if_full(&mut self) -> Result<(), Fault> {
+        let current = self.current();
+        if self.segments.get(&current).is_some_and(|segment| segment.bytes < self.segment_bytes) {
+            return Ok(());
+        }
+        let segment = current + 1;
+        let header = Header {
+            chain: self.chain,
+            salt: self.salt,
+            segment,
+            first_batch: self.next_batch,
+            first_sequence: self.next,
+        };
+        let header = header.encode();
+        self.disk.create(segment).doing("create", segment)?;
+        self.disk.write(segment, 0, &[&header, &header]).doing("write to", segment)?;
+        self.disk.sync(segment).doing("sync", segment)?;
+        self.disk.sync_directory().doing("sync the directory of", segment)?;
+        self.segments.insert(segment, Segment { bytes: EMPTY_SEGMENT as u64, highest: Height::ZERO });
+        Ok(())
+    }
+
+    /// Only after a batch is durable that names the oldest segment: else their absence would be a fault. Their
+    /// removal itself may be lost in a crash; recovery repeats it.
+    fn remove_forgotten(&mut self) -> Result<(), Fault> {
+        let live = self.segments.split_off(&self.oldest);
+        for number in std::mem::replace(&mut self.segments, live).into_keys() {
+            self.disk.remove(number).doing("remove", number)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,205 @@
+//! Any history of appends, flushes, kills and power losses, against a model that remembers everything.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::{
+    crypto::seeded_rng,
+    journal::{Disk as _, SECTOR, Sequence},
+};
+
+#[derive(Clone, Debug)]
+enum Step {
+    Append {
+        height: u64,
+        bytes: usize,
+        kind: Kind,
+    },
+    Flush,
+    Seal,
+    ForgetBelow(u64),
+    /// The disk fails after some more operations, in the middle of whatever runs then.
+    FailSoon(u64),
+    Stop(Stop),
+}
+
+#[derive(Clone, Debug)]
+enum Stop {
+    /// The process dies; the page cache survives.
+    Kill,
+    /// The power fails, perhaps twice.
+    PowerLoss { seed: u64, opening_fails_after: u64 },
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Kind {
+    Record,
+    Block,
+    Standing,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let kind = prop_oneof![6 => Just(Kind::Record), 2 => Just(Kind::Block), 1 => Just(Kind::Standing)];
+    let bytes = prop_oneof![3 => 0usize..200, 1 => 3_000usize..40_000];
+    prop_oneof![
+        8 => (0u64..40, bytes, kind).prop_map(|(height, bytes, kind)| Step::Append { height, bytes, kind }),
+        5 => Just(Step::Flush),
+        1 => Just(Step::Seal),
+        1 => (0u64..40).prop_map(Step::ForgetBelow),
+        1 => (0u64..12).prop_map(Step::FailSoon),
+        1 => Just(Step::Stop(Stop::Kill)),
+        1 => (0u64.., 0u64..20).prop_map(|(seed, opening_fails_after)| {
+            Step::Stop(Stop::PowerLoss { seed, opening_fails_after })
+        }),
+    ]
+}
+
+/// What a perfect memory would hold.
+#[derive(Default)]
+struct Model {
+    appended: BTreeMap<Sequence, Item>,
+    acknowledged: Sequence,
+    standing: Option<Item>,
+    floor: Height,
+    fill: u8,
+}
+
+impl Model {
+    fn append(&mut self, log: &mut Log<SimDisk>, height: u64, bytes: usize, kind: Kind) {
+        self.fill = self.fill.wrapping_add(1);
+        let scope = if kind == Kind::Standing { Scope::Standing } else { Scope::Height(Height::new(height)) };
+        let item = Item { scope, is_refetchable: kind == Kind::Block, bytes: vec![self.fill; bytes] };
+        self.appended.insert(log.append(item.clone()), item);
+    }
+
+    /// `JN-1`: everything acknowledged and still needed is back, and nothing that was not appended. Blocks that peers
+    /// have may be missing if something has rotten.
+    fn compare(&mut self, survey: &Survey, has_rotten: bool) {
+        let back: BTreeMap<_, _> = survey.items.iter().cloned().collect();
+        let last = back.keys().next_back().copied().unwrap_or_default();
+        let is_back = |sequence: &Sequence, item: &Item| back.get(sequence) == Some(item);
+        for (sequence, item) in &self.appended {
+            let is_needed = match item.scope {
+                Scope::Height(height) => height >= self.floor,
+                Scope::Standing => false,
+            };
+            if *sequence <= self.acknowledged && is_needed && !(has_rotten && item.is_refetchable) {
+                assert!(is_back(sequence, item), "acknowledged {sequence:?} is lost");
+            }
+        }
+        // What was not acknowledged and is gone is gone for good: its numbers are used again.
+        let acknowledged = self.acknowledged;
+        let gone = |sequence: &Sequence, item: &Item| *sequence > acknowledged && !is_back(sequence, item);
+        let first_gone = self.appended.iter().find(|(s, item)| gone(s, item) && !item.is_refetchable).map(|(s, _)| *s);
+        self.appended.retain(|sequence, item| !gone(sequence, item));
+        let standing = self.appended.values().rev().find(|item| item.scope == Scope::Standing);
+        self.standing = standing.cloned().or(self.standing.take());
+        for (sequence, item) in &back {
+            // What the log repeats by itself has a number of its own.
+            let is_repeated = item.scope == Scope::Standing && !self.appended.contains_key(sequence);
+            assert!(is_repeated || self.appended.get(sequence) == Some(item), "{sequence:?} is made up");
+            assert!(is_repeated || first_gone.is_none_or(|gone| *sequence < gone), "{sequence:?} is not in a prefix");
+        }
+        let latest = survey.items.iter().rev().find(|(_, item)| item.scope == Scope::Standing);
+        assert_eq!(latest.map(|(_, item)| item), self.standing.as_ref(), "the standing fact is lost or old");
+        self.acknowledged = last;
+    }
+}
+
+/// Stops the process in its way, then recovers: perhaps interrupted by a second power loss, certainly without a fault.
+fn restart(log: Log<SimDisk>, model: &mut Model, stop: Stop) -> Log<SimDisk> {
+    let mut disk = log.into_disk();
+    disk.repair();
+    if let Stop::PowerLoss { seed, opening_fails_after } = stop {
+        let rng = &mut seeded_rng(seed);
+        disk.crash(rng);
+        disk.fail_after(opening_fails_after);
+        if let Err(error) = Log::open(&mut disk, CHAIN, SEGMENT_BYTES) {
+            assert!(matches!(error, OpenError::Fault(_)), "{error}");
+        }
+        disk.repair();
+        disk.crash(rng);
+    }
+    let (log, survey) = open(&disk).unwrap_or_else(|error| panic!("a mere crash is a fault: {error}"));
+    model.compare(&survey, false);
+    log
+}
+
+fn run(steps: Vec<Step>) -> (Log<SimDisk>, Model) {
+    let mut log = create();
+    let mut model = Model::default();
+    for step in steps {
+        let outcome = match step {
+            Step::Append { height, bytes, kind } => {
+                model.append(&mut log, height, bytes, kind);
+                continue;
+            }
+            Step::ForgetBelow(height) => {
+                log.forget_below(Height::new(height));
+                model.floor = model.floor.max(Height::new(height));
+                continue;
+            }
+            Step::FailSoon(operations) => {
+                log.disk_mut().fail_after(operations);
+                continue;
+            }
+            Step::Stop(stop) => {
+                log = restart(log, &mut model, stop);
+                continue;
+            }
+            Step::Flush => log.flush(),
+            Step::Seal => log.seal().and_then(|()| log.flush()),
+        };
+        match outcome {
+            Ok(durable) => model.acknowledged = durable,
+            // A disk that fails takes the process with it, and here the power as well.
+            Err(_) => log = restart(log, &mut model, Stop::PowerLoss { seed: 1, opening_fails_after: 3 }),
+        }
+    }
+    let log = restart(log, &mut model, Stop::Kill);
+    (log, model)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    /// `JN-1`, `JN-3`, `JN-4`, `JN-7`
+    #[test]
+    fn nothing_acknowledged_is_lost_and_no_crash_is_a_fault(steps in proptest::collection::vec(step(), 0..60)) {
+        run(steps);
+    }
+
+    /// `JN-2`, `JN-3`: after any history, one bad byte anywhere is mended, or the loss of what peers have, or a fault;
+    /// never a silent loss.
+    #[test]
+    fn one_rotten_byte_is_never_a_silent_loss(
+        steps in proptest::collection::vec(step(), 0..40),
+        sector in 0usize..1 << 16,
+        byte in prop_oneof![0..64usize, 0..SECTOR],
+        mask in 1u8..,
+    ) {
+        let (log, mut model) = run(steps);
+        let mut disk = log.into_disk();
+        let segments = disk.segments().unwrap();
+        let all: usize = segments.iter().map(|segment| disk.bytes(*segment).unwrap().len()).sum();
+        let mut at = (sector * SECTOR + byte) % all;
+        for segment in segments {
+            let length = disk.bytes(segment).unwrap().len();
+            if at < length {
+                disk.rot(segment, at, mask);
+                break;
+            }
+            at -= length;
+        }
+        match open(&disk) {
+            Ok((_, survey)) => model.compare(&survey, true),
+            Err(OpenError::Rotten { .. }) => {
+                let records = model.appended.values().filter(|item| !item.is_refetchable);
+                prop_assert!(records.map(|item| item.bytes.len()).any(|bytes| bytes > INLINE_BYTES_MAX), "one copy was intact");
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+}

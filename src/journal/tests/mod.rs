@@ -1,0 +1,60 @@
+//! Stories and properties of the journal, on a simulated disk.
+
+mod crashes;
+mod entries;
+mod stories;
+
+use super::{INLINE_BYTES_MAX, Item, Log, OpenError, Salt, Scope, Survey};
+use crate::{
+    sim::disk::SimDisk,
+    types::{Digest, Height},
+};
+
+const CHAIN: Digest = Digest::new([7; 32]);
+const SALT: Salt = Salt::new([9; 16]);
+/// Small, so that stories reach a second segment.
+const SEGMENT_BYTES: u64 = 128 << 10;
+
+fn create() -> Log<SimDisk> {
+    Log::create(SimDisk::default(), CHAIN, SALT, SEGMENT_BYTES).unwrap()
+}
+
+fn open(disk: &SimDisk) -> Result<(Log<SimDisk>, Survey), OpenError> {
+    Log::open(disk.clone(), CHAIN, SEGMENT_BYTES)
+}
+
+/// What comes back, as bytes.
+fn contents(survey: &Survey) -> Vec<&[u8]> {
+    survey.items.iter().map(|(_, item)| &item.bytes[..]).collect()
+}
+
+/// Something small that restricts a vote at a height.
+fn vote(height: u64, what: &[u8]) -> Item {
+    Item { scope: Scope::Height(Height::new(height)), is_refetchable: false, bytes: what.to_vec() }
+}
+
+const BODY_BYTES: usize = INLINE_BYTES_MAX + 1_000;
+
+/// Something too large to be kept twice.
+fn body(height: u64, fill: u8) -> Item {
+    vote(height, &[fill; BODY_BYTES])
+}
+
+/// A large decided block.
+fn block(height: u64, fill: u8) -> Item {
+    Item { is_refetchable: true, ..body(height, fill) }
+}
+
+fn standing(what: &[u8]) -> Item {
+    Item { scope: Scope::Standing, is_refetchable: false, bytes: what.to_vec() }
+}
+
+/// Appends and flushes one batch; returns where in its segment it lies.
+fn batch(log: &mut Log<SimDisk>, items: impl IntoIterator<Item = Item>) -> std::ops::Range<usize> {
+    let from = log.bytes();
+    for item in items {
+        log.append(item);
+    }
+    log.flush().unwrap();
+    usize::try_from(from).unwrap()..usize::try_from(log.bytes()).unwrap()
+}

@@ -1,0 +1,246 @@
+//! What happens to a journal, one mishap at a time.
+
+use super::*;
+use crate::{
+    crypto::seeded_rng,
+    journal::{Disk as _, SECTOR, Sequence},
+};
+
+#[test]
+fn gives_back_what_was_flushed_in_order() {
+    let mut log = create();
+    batch(&mut log, [vote(1, b"first"), body(1, 5), vote(1, b"second")]);
+    batch(&mut log, [standing(b"counter 1")]);
+    log.append(vote(2, b"never flushed"));
+    let (_, survey) = open(&log.into_disk()).unwrap();
+    assert_eq!(contents(&survey), [&b"first"[..], &[5; BODY_BYTES], b"second", b"counter 1"]);
+    let sequences: Vec<_> = survey.items.iter().map(|(sequence, _)| *sequence).collect();
+    assert_eq!(sequences, [Sequence(1), Sequence(2), Sequence(3), Sequence(4)]);
+    assert_eq!((survey.lost, survey.mended, survey.torn_bytes), (0, 0, 0));
+}
+
+#[test]
+fn goes_on_counting_after_a_restart() {
+    let mut log = create();
+    batch(&mut log, [vote(1, b"a"), vote(1, b"b")]);
+    let (mut log, _) = open(&log.into_disk()).unwrap();
+    assert_eq!(log.append(vote(1, b"c")), Sequence(3));
+    assert_eq!(log.flush().unwrap(), Sequence(3));
+    let (_, survey) = open(&log.into_disk()).unwrap();
+    assert_eq!(contents(&survey), [b"a", b"b", b"c"]);
+}
+
+/// `JN-3`: power loss in the middle of a write that nobody was told of stops no node and asks no operator.
+#[test]
+fn torn_tail_is_cut_off_and_the_rest_comes_back() {
+    let mut was_torn = false;
+    for seed in 0..50 {
+        let mut log = create();
+        batch(&mut log, [vote(1, b"acknowledged")]);
+        log.append(body(1, 3));
+        log.append(vote(1, b"torn"));
+        // The write is done in part, the sync never is.
+        log.disk_mut().fail_after(0);
+        log.flush().unwrap_err();
+        let mut disk = log.into_disk();
+        disk.repair();
+        disk.crash(&mut seeded_rng(seed));
+        let (log, survey) = open(&disk).unwrap();
+        assert_eq!(contents(&survey), [b"acknowledged"]);
+        was_torn |= survey.torn_bytes > 0;
+        assert_eq!(open(&log.into_disk()).unwrap().1.torn_bytes, 0);
+    }
+    assert!(was_torn);
+}
+
+/// `JN-2`
+#[test]
+fn rotten_copy_of_a_vote_is_mended_from_the_other_one() {
+    let mut log = create();
+    let place = batch(&mut log, [vote(1, b"the vote")]);
+    batch(&mut log, [vote(1, b"later")]);
+    let mut disk = log.into_disk();
+    let good = disk.bytes(1).unwrap().to_vec();
+    disk.rot(1, place.start + 30, 0x10);
+    let (log, survey) = open(&disk).unwrap();
+    assert_eq!(contents(&survey), [&b"the vote"[..], b"later"]);
+    assert_eq!(survey.mended, 1);
+    // Mended: now the other copy may rot.
+    let mut disk = log.into_disk();
+    assert_eq!(disk.bytes(1).unwrap()[..good.len()], good);
+    disk.rot(1, place.end - SECTOR + 30, 0x10);
+    assert_eq!(contents(&open(&disk).unwrap().1), [&b"the vote"[..], b"later"]);
+}
+
+/// `JN-3`: cutting off from here would be amnesia.
+#[test]
+fn rot_in_both_copies_of_a_vote_is_a_fault() {
+    let mut log = create();
+    let place = batch(&mut log, [vote(1, b"the vote")]);
+    batch(&mut log, [vote(1, b"later")]);
+    let mut disk = log.into_disk();
+    disk.rot(1, place.start + 30, 0x10);
+    disk.rot(1, place.end - SECTOR + 30, 0x01);
+    let offset = place.start as u64;
+    assert!(matches!(open(&disk), Err(OpenError::Rotten { segment: 1, offset: at }) if at == offset));
+}
+
+/// The seal stands in for a later batch.
+#[test]
+fn rot_in_the_last_vote_is_a_fault_once_it_is_sealed() {
+    for is_sealed in [false, true] {
+        let mut log = create();
+        let place = batch(&mut log, [vote(1, b"the vote")]);
+        if is_sealed {
+            log.seal().unwrap();
+        }
+        assert_eq!(log.is_sealed(), is_sealed);
+        let mut disk = log.into_disk();
+        disk.rot(1, place.start + 30, 0x10);
+        disk.rot(1, place.end - SECTOR + 30, 0x01);
+        assert_eq!(matches!(open(&disk), Err(OpenError::Rotten { .. })), is_sealed);
+    }
+}
+
+#[test]
+fn rotten_body_is_a_fault_but_a_rotten_decided_block_is_fetched_again() {
+    let mut log = create();
+    let with_block = batch(&mut log, [block(1, 1), vote(2, b"vote for the next height")]);
+    let with_body = batch(&mut log, [body(2, 2), vote(2, b"vote for the body")]);
+    log.seal().unwrap();
+    let mut disk = log.into_disk();
+    disk.rot(1, with_block.start + SECTOR + 500, 0xff);
+    let (_, survey) = open(&disk).unwrap();
+    assert_eq!(survey.lost, 1);
+    assert_eq!(contents(&survey), [&b"vote for the next height"[..], &[2; BODY_BYTES], b"vote for the body"]);
+    disk.rot(1, with_body.start + SECTOR + 500, 0xff);
+    assert!(matches!(open(&disk), Err(OpenError::Rotten { segment: 1, .. })));
+}
+
+/// `JN-6`, `OB-10`
+#[test]
+fn missing_journal_is_a_fault_and_an_existing_one_is_never_replaced() {
+    assert!(matches!(open(&SimDisk::default()), Err(OpenError::Missing)));
+    let disk = create().into_disk();
+    assert!(matches!(Log::create(disk, CHAIN, SALT, SEGMENT_BYTES), Err(OpenError::Exists)));
+}
+
+/// `JN-6`
+#[test]
+fn missing_segment_is_a_fault() {
+    let mut log = create();
+    for height in 0..40 {
+        batch(&mut log, [body(height, 1)]);
+    }
+    let disk = log.into_disk();
+    let newest = *disk.segments().unwrap().last().unwrap();
+    assert!(newest > 3);
+    for lost in 1..newest {
+        let mut disk = disk.clone();
+        disk.lose(lost);
+        assert!(matches!(open(&disk), Err(OpenError::SegmentMissing { segment }) if segment == lost));
+    }
+}
+
+#[test]
+fn foreign_chain_is_refused_by_name() {
+    let disk = create().into_disk();
+    let other = Digest::new([8; 32]);
+    assert!(matches!(Log::open(disk, other, SEGMENT_BYTES), Err(OpenError::Chain { found }) if found == CHAIN));
+}
+
+/// `JN-7`
+#[test]
+fn forgotten_segments_go_and_standing_facts_stay() {
+    let mut log = create();
+    batch(&mut log, [standing(b"counter 7")]);
+    let mut largest = 0;
+    for height in 1..500 {
+        batch(&mut log, [body(height, 1), vote(height, b"vote")]);
+        log.forget_below(Height::new(height));
+        largest = largest.max(log.bytes());
+    }
+    assert!(largest < 3 * SEGMENT_BYTES, "{largest}");
+    let disk = log.into_disk();
+    assert!(disk.segments().unwrap().len() <= 2);
+    let (log, survey) = open(&disk).unwrap();
+    // The last floor waits for a batch to be written with.
+    assert_eq!(log.floor(), Height::new(498));
+    let facts = contents(&survey);
+    assert!(facts.contains(&&b"counter 7"[..]));
+    assert!(facts.ends_with(&[&[1; BODY_BYTES], b"vote"]));
+}
+
+/// `JN-7`: the crash comes when the new segment is begun and nothing is said again in it yet.
+#[test]
+fn standing_fact_survives_a_crash_between_two_segments() {
+    let mut was_torn = false;
+    for seed in 0..20 {
+        let mut log = create();
+        batch(&mut log, [standing(b"counter 7")]);
+        while log.bytes() < SEGMENT_BYTES {
+            batch(&mut log, [body(1, 1)]);
+        }
+        log.append(vote(1, b"torn"));
+        // Creating, writing and syncing the header, and syncing the directory.
+        let begin_segment = 4;
+        log.disk_mut().fail_after(begin_segment);
+        log.flush().unwrap_err();
+        let mut disk = log.into_disk();
+        disk.repair();
+        disk.crash(&mut seeded_rng(seed));
+        assert_eq!(disk.segments().unwrap(), [1, 2]);
+        let (mut log, survey) = open(&disk).unwrap();
+        was_torn |= !contents(&survey).contains(&&b"torn"[..]);
+        log.forget_below(Height::new(2));
+        batch(&mut log, [vote(2, b"goes on")]);
+        let disk = log.into_disk();
+        assert_eq!(disk.segments().unwrap(), [2]);
+        assert!(contents(&open(&disk).unwrap().1).ends_with(&[b"counter 7", b"goes on"]));
+    }
+    assert!(was_torn);
+}
+
+/// `JN-7`
+#[test]
+fn segment_of_a_live_height_stays() {
+    let mut log = create();
+    batch(&mut log, [vote(1, b"old and undecided")]);
+    for height in 2..30 {
+        batch(&mut log, [body(height, 1)]);
+    }
+    log.forget_below(Height::new(1));
+    log.seal().unwrap();
+    let (_, survey) = open(&log.into_disk()).unwrap();
+    assert_eq!(contents(&survey)[0], b"old and undecided");
+}
+
+/// `JN-5`: a peer hides the second copy of an index in a payload, and waits for the first one to be damaged.
+#[test]
+fn peer_cannot_forge_structure_without_the_salt() {
+    // The liar knows the program, the chain and what else is in the batch, but has to guess the salt.
+    let guess = Salt::new([10; 16]);
+    let mut liar = Log::create(SimDisk::default(), CHAIN, guess, SEGMENT_BYTES).unwrap();
+    let place = batch(&mut liar, [vote(1, b"a vote never cast")]);
+    let forged = liar.into_disk().bytes(1).unwrap()[place.start..place.start + SECTOR].to_vec();
+
+    let mut log = create();
+    let payload = forged.repeat(6);
+    assert!(payload.len() > INLINE_BYTES_MAX);
+    let place = batch(&mut log, [vote(1, &payload)]);
+    batch(&mut log, [vote(1, b"later")]);
+    let mut disk = log.into_disk();
+    disk.rot(1, place.start + 30, 0x10);
+    let (_, survey) = open(&disk).unwrap();
+    assert_eq!(contents(&survey), [&payload[..], b"later"]);
+}
+
+#[test]
+fn failed_journal_stays_failed() {
+    let mut log = create();
+    log.disk_mut().fail_after(1);
+    log.append(vote(1, b"vote"));
+    let first = log.flush().unwrap_err().to_string();
+    assert!(first.contains("the simulated disk fails"), "{first}");
+    assert_eq!(log.flush().unwrap_err().to_string(), "the journal has failed before");
+}

@@ -1,0 +1,244 @@
+//! What the HTTP server asks, answered by the actors and the store.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use actix::{Addr, prelude::SendError};
+use bytes::Bytes;
+use tokio::sync::{oneshot, watch};
+
+use super::figures;
+use crate::{
+    actors::{
+        self, Snapshot,
+        network::NetworkPort,
+        replica::{FateSender, Replica, Submit, Waits},
+        storage::{StoragePort, StoreReader},
+    },
+    api::port::{
+        Answer, Backend, BlockView, CommandState, Operation, PeerView, Pending, Refusal, Status, Until, ValidatorView,
+    },
+    app::{self, Application, CheckError, Command, Receipt, kv},
+    config::Genesis,
+    metrics::{self, Metrics},
+    replica::{CertificateDocument, Fate},
+    types::{Digest, Height, ValidatorIndex, ValidatorSet},
+};
+
+/// How far behind the furthest peer a node may be and still be ready.
+const READY_LAG_MAX: u64 = 10;
+
+/// The node behind the HTTP server.
+pub struct NodeBackend {
+    /// The application, for encodings and checks.
+    pub app: Arc<dyn Application>,
+    /// What the chain agreed on.
+    pub genesis: Arc<Genesis>,
+    /// The ordering brain's actor.
+    pub replica: Addr<Replica>,
+    /// The single writer, for its figures.
+    pub storage: StoragePort,
+    /// What is committed.
+    pub reader: StoreReader,
+    /// What the ordering brain shows.
+    pub snapshot: watch::Receiver<Snapshot>,
+    /// Heights for readers that wait.
+    pub heights: watch::Receiver<Height>,
+    /// The round of the lowest live instance.
+    pub round: Arc<AtomicU64>,
+    /// The swarm.
+    pub network: NetworkPort,
+    /// The validators.
+    pub set: Arc<ValidatorSet>,
+    /// Our place.
+    pub me: Option<ValidatorIndex>,
+    /// Numbers.
+    pub metrics: Metrics,
+}
+
+impl NodeBackend {
+    /// The reply to a command, once its block is executed *and* durable.
+    fn committed(&self, id: &Digest) -> Option<Fate> {
+        let (height, receipt) = app::reply(&self.reader, id)?;
+        (height <= *self.heights.borrow()).then_some(Fate::Committed { height, receipt })
+    }
+
+    /// Reads block on the disk at times: they run on a thread for blocking work.
+    fn blocking<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&StoreReader) -> T + Send + 'static,
+    ) -> Pending<Result<T, Refusal>> {
+        let reader = self.reader.clone();
+        let read = actix_rt::task::spawn_blocking(move || read(&reader));
+        Box::pin(async { read.await.map_err(|_| Refusal::Stopping) })
+    }
+}
+
+async fn fate(admitted: oneshot::Receiver<Fate>, committed: Option<oneshot::Receiver<Fate>>) -> Result<Fate, Refusal> {
+    let first = admitted.await.map_err(|_| Refusal::Stopping)?;
+    match (first, committed) {
+        (Fate::Accepted, Some(committed)) => committed.await.map_err(|_| Refusal::Stopping),
+        (first, _) => Ok(first),
+    }
+}
+
+fn ready<T: Send + 'static>(value: T) -> Pending<T> {
+    Box::pin(std::future::ready(value))
+}
+
+impl Backend for NodeBackend {
+    fn heights(&self) -> watch::Receiver<Height> {
+        self.heights.clone()
+    }
+
+    fn encode(&self, operation: &Operation) -> Result<Bytes, CheckError> {
+        let body = match operation {
+            Operation::Put { key, value } => kv::put(key, value),
+            Operation::Delete { key } => kv::delete(key),
+            Operation::Barrier => kv::barrier(),
+        };
+        self.app.check(&body)?;
+        Ok(body)
+    }
+
+    fn describe(&self, receipt: &Receipt) -> serde_json::Value {
+        serde_json::from_slice(&receipt.result).unwrap_or(serde_json::Value::Null)
+    }
+
+    fn submit(&self, commands: Vec<Command>, until: Until) -> Vec<Pending<Result<Fate, Refusal>>> {
+        let mut fates = Vec::with_capacity(commands.len());
+        let mut submit = Vec::with_capacity(commands.len());
+        for command in commands {
+            if let Some(known) = self.committed(&command.id()) {
+                fates.push(ready(Ok(known)));
+                continue;
+            }
+            let (admitted_sender, admitted) = oneshot::channel();
+            let (committed_sender, committed) = match until {
+                Until::Accepted => (None, None),
+                Until::Committed => Some(oneshot::channel()).unzip(),
+            };
+            submit.push((command, FateSender { admitted: admitted_sender, committed: committed_sender }));
+            fates.push(Box::pin(fate(admitted, committed)));
+        }
+        match self.replica.try_send(Submit { commands: submit }) {
+            Ok(()) => fates,
+            Err(SendError::Full(_)) => {
+                self.metrics.mailbox_refused(metrics::Actor::Replica);
+                fates.iter().map(|_| ready(Err(Refusal::Busy))).collect()
+            }
+            Err(SendError::Closed(_)) => fates.iter().map(|_| ready(Err(Refusal::Stopping))).collect(),
+        }
+    }
+
+    fn command(&self, id: Digest) -> Pending<Result<CommandState, Refusal>> {
+        if let Some((height, receipt)) = app::reply(&self.reader, &id) {
+            let is_durable = height <= *self.heights.borrow();
+            return ready(Ok(match is_durable {
+                true => CommandState::Committed { height, receipt },
+                false => CommandState::Decided { height },
+            }));
+        }
+        let waits = self.replica.send(Waits { command: id });
+        Box::pin(async move {
+            let waits = waits.await.map_err(|_| Refusal::Stopping)?;
+            Ok(if waits { CommandState::Pending } else { CommandState::Unknown })
+        })
+    }
+
+    fn read(&self, key: Bytes) -> Pending<Result<Answer, Refusal>> {
+        // The state read is at this height or above: the store shows a block before its height is published.
+        let height = *self.heights.borrow();
+        let state = app::State::new(&self.reader);
+        let value = self.app.query(&state, &key);
+        ready(value.map(|value| Answer { height, value }).map_err(Refusal::Invalid))
+    }
+
+    fn block(&self, height: Height) -> Pending<Result<Option<BlockView>, Refusal>> {
+        self.blocking(move |reader| {
+            let stored = app::stored_block(reader, height)?;
+            let receipts = app::receipts(reader, height).unwrap_or_default();
+            let receipts = receipts.into_iter().map(|(_, receipt)| receipt).collect();
+            Some(BlockView {
+                header: stored.header,
+                instance: stored.instance,
+                payload: stored.block.payload,
+                receipts,
+            })
+        })
+    }
+
+    fn certificate(&self, height: Height) -> Pending<Result<Option<CertificateDocument>, Refusal>> {
+        let genesis = Arc::clone(&self.genesis);
+        self.blocking(move |reader| {
+            let stored = app::stored_block(reader, height)?;
+            let history = app::header(reader, height.minus(genesis.window + 1))?.hash();
+            Some(CertificateDocument::new(&genesis, &stored, history))
+        })
+    }
+
+    fn status(&self) -> Status {
+        let snapshot = self.snapshot.borrow().clone();
+        Status {
+            view: snapshot.view,
+            index: self.me,
+            round: self.round.load(Ordering::Relaxed),
+            peers: self.network.peers().len(),
+        }
+    }
+
+    fn validators(&self) -> Vec<ValidatorView> {
+        let peers = self.network.peers();
+        let connected: Vec<_> = peers.iter().filter_map(|peer| self.set.index_of(&peer.validator?)).collect();
+        self.set
+            .indices()
+            .zip(self.set.members())
+            .map(|(index, member)| ValidatorView {
+                index,
+                public_key: member.public_key,
+                power: member.power,
+                is_self: self.me == Some(index),
+                is_connected: connected.contains(&index),
+            })
+            .collect()
+    }
+
+    fn peers(&self) -> Vec<PeerView> {
+        let peers = self.network.peers();
+        let view = |peer: actors::network::PeerView| PeerView {
+            peer_id: peer.peer_id.to_string(),
+            address: peer.address.to_string(),
+            validator: peer.validator.and_then(|key| self.set.index_of(&key)),
+            height: None,
+        };
+        peers.into_iter().map(view).collect()
+    }
+
+    fn readiness(&self) -> Result<(), String> {
+        let view = self.snapshot.borrow().view.clone();
+        let lag = view.target.above(view.executed);
+        if view.is_syncing || lag > READY_LAG_MAX {
+            return Err(format!("behind: executed {} of {}", view.executed, view.target));
+        }
+        let reachable = self
+            .validators()
+            .iter()
+            .filter(|v| v.is_self || v.is_connected)
+            .fold(crate::types::Tally::ZERO, |sum, validator| sum.plus(validator.power));
+        if !self.set.is_quorum(reachable) {
+            return Err("connected validators are no quorum".into());
+        }
+        Ok(())
+    }
+
+    fn health(&self) -> Result<(), String> {
+        if self.replica.connected() { Ok(()) } else { Err("the replica has stopped".into()) }
+    }
+
+    fn metrics(&self) -> String {
+        figures::collect(&self.metrics, &self.snapshot.borrow().view, &self.network, &self.storage);
+        self.metrics.encode()
+    }
+}

@@ -1,0 +1,11 @@
+//! Why a node's process ended, as its exit status.
+
+/// It was asked to stop, and did.
+pub const OK: u8 = 0;
+/// It could not start: configuration, keys, ports, files.
+pub const FAILED: u8 = 1;
+/// A part of it panicked. A dead actor never leaves a half-living node: the process ends and restarts from its
+/// journal (`EX_SOFTWARE`).
+pub const PANICKED: u8 = 70;
+/// The disk failed or is full: a replica that cannot remember must not vote (`EX_IOERR`).
+pub const STORAGE: u8 = 74;

@@ -1,0 +1,235 @@
+//! Who is started, in which order, and knows whom.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, AtomicU64},
+    },
+    time::Duration,
+};
+
+use actix::prelude::*;
+use tokio::sync::{mpsc, watch};
+
+use super::{STOP_TIMEOUT, StartError, backend::NodeBackend};
+use crate::{
+    actors::{
+        Clock, Executor, Pacemaker, Ports, Router, Snapshot, Verifier,
+        network::{self, Network, NetworkEvent, NetworkPort, NetworkSettings, NodeKey, PeerProof},
+        replica::Replica as ReplicaActor,
+        storage::{self, Storage, StoragePort, StoreReader},
+    },
+    api, app,
+    config::{Identity, NodeConfig},
+    journal::Entry,
+    metrics::Metrics,
+    replica::{Recovered, Replica, Settings, wire::PeerStatus},
+    types::{Digest, Height, ValidatorIndex},
+};
+
+/// What an answer to a peer may hold beyond one payload.
+const ANSWER_MARGIN: usize = 1 << 20;
+
+/// A running node.
+pub struct Node {
+    server: api::Server,
+    port: NetworkPort,
+    network: Network,
+    storage: Storage,
+    executor: Arbiter,
+}
+
+impl Node {
+    /// Starts all parts.
+    ///
+    /// # Errors
+    /// [`StartError`], with nothing left running.
+    pub async fn start(config: &NodeConfig, identity: &Identity) -> Result<Self, StartError> {
+        let chain = identity.genesis.chain_id();
+        let metrics = Metrics::new(identity.genesis.protocol, identity.validators.len());
+        let (storage, recovered) = Storage::open(storage_settings(config, chain, &metrics))?;
+        let port = storage.port();
+        let reader = port.reader();
+        app::check_store(&reader, &identity.genesis)?;
+        let (executor, initial) =
+            app::Executor::open(app::open(identity.genesis.application), &identity.genesis, &reader);
+        let tip = executor.tip().height;
+        if let Some(changes) = initial {
+            port.commit(tip, changes);
+        }
+        metrics.mempool_capacity(config.mempool.bytes_max);
+        let settings = network_settings(config, identity, &chain, recovered.peer_counter, &port).await?;
+        let (network, network_port, events) = network::start(settings)?;
+        let ground = Ground { config, identity, storage: port, reader, network: network_port, metrics };
+        let (executor, ports) = ground.start_actors(executor, recovered, events);
+        let server = ground.serve(&ports)?;
+        let http = server.address();
+        tracing::info!(chain = %identity.genesis.chain, height = %tip, validator = ?ground.me(), %http, "started");
+        Ok(Self { server, port: ports.network, network, storage, executor })
+    }
+
+    /// Runs until `stop`, then stops all parts.
+    pub async fn run_until(mut self, stop: impl Future<Output = ()>) {
+        tokio::select! {
+            () = stop => tracing::info!("stopping"),
+            ended = self.server.ended() => tracing::error!(?ended, "the HTTP server ended"),
+        }
+        if tokio::time::timeout(STOP_TIMEOUT / 2, self.server.stop()).await.is_err() {
+            tracing::warn!("some requests were still in progress");
+        }
+        self.port.shutdown();
+        if let Err(error) = self.network.join() {
+            tracing::error!(%error, "the network ended");
+        }
+        self.executor.stop();
+        self.storage.shutdown();
+        tracing::info!("stopped");
+    }
+}
+
+fn storage_settings(config: &NodeConfig, chain: Digest, metrics: &Metrics) -> storage::Settings {
+    let mut settings = storage::Settings::new(&config.node.data, chain);
+    settings.cache_bytes = config.storage.cache_bytes_max;
+    let metrics = metrics.clone();
+    settings.observe_sync = Box::new(move |took| metrics.synced_to_disk(took));
+    settings
+}
+
+/// Signs our PeerId with a counter higher than ever before, which is durable before anybody sees it.
+async fn network_settings(
+    config: &NodeConfig,
+    identity: &Identity,
+    chain: &Digest,
+    last_counter: u64,
+    storage: &StoragePort,
+) -> Result<NetworkSettings, StartError> {
+    let validators = identity.validators.members().iter().map(|member| member.public_key).collect();
+    let mut settings = NetworkSettings::new(*chain, NodeKey::from(&identity.peer_key), validators);
+    if let Some((_, key)) = &identity.validator {
+        let counter = last_counter.saturating_add(1);
+        let (done, durable) = tokio::sync::oneshot::channel();
+        storage.append(vec![Entry::PeerCounter { counter }], move || {
+            let _ = done.send(());
+        });
+        durable.await.map_err(|_| StartError::Journal)?;
+        settings.proof = Some(PeerProof::sign(key, chain, settings.node_key.peer_id(), counter));
+    }
+    let parse = |addresses: &[String]| {
+        let parse = |address: &String| address.parse().map_err(|error| StartError::Address(address.clone(), error));
+        addresses.iter().map(parse).collect::<Result<Vec<_>, _>>()
+    };
+    settings.listen = parse(&config.network.listen)?;
+    settings.peers = parse(&config.network.peers)?;
+    let payload = usize::try_from(identity.genesis.payload_bytes_max).unwrap_or(usize::MAX);
+    settings.limits.frame_bytes_max = payload + ANSWER_MARGIN;
+    settings.limits.response_bytes_max = payload + 2 * ANSWER_MARGIN;
+    settings.limits.connections_max = config.network.connections_max;
+    settings.limits.requests_per_second = config.network.peer_requests_per_second_max;
+    settings.limits.response_bytes_per_second = config.network.peer_bytes_per_second_max;
+    settings.timings.retry_min = Duration::from_millis(config.network.redial_min_ms);
+    settings.timings.retry_max = Duration::from_millis(config.network.redial_max_ms);
+    Ok(settings)
+}
+
+/// What the actors stand on.
+struct Ground<'a> {
+    config: &'a NodeConfig,
+    identity: &'a Identity,
+    storage: StoragePort,
+    reader: StoreReader,
+    network: NetworkPort,
+    metrics: Metrics,
+}
+
+impl Ground<'_> {
+    fn start_actors(
+        &self,
+        executor: app::Executor,
+        recovered: storage::Recovered,
+        events: mpsc::Receiver<NetworkEvent>,
+    ) -> (Arbiter, Ports) {
+        let clock = Clock::start();
+        let genesis = &self.identity.genesis;
+        let window = usize::try_from(genesis.window).unwrap_or(usize::MAX);
+        let headers = app::headers(&self.reader, window.saturating_add(2));
+        let tip = headers.last().map_or(Height::ZERO, |header| header.height);
+        let brain =
+            Replica::new(self.settings(), Recovered { headers, decided: recovered.decided, oldest: Height::FIRST });
+        let (reader, storage) = (self.reader.clone(), self.storage.clone());
+        let arbiter = Arbiter::new();
+        let executor = Executor::start_in_arbiter(&arbiter.handle(), move |_| Executor::new(executor, reader, storage));
+        let (router, replica) = (Context::<Router>::new(), Context::<ReplicaActor>::new());
+        let payload = usize::try_from(genesis.payload_bytes_max).unwrap_or(usize::MAX);
+        let ports = Ports {
+            clock,
+            protocol: genesis.protocol,
+            set: Arc::clone(&self.identity.validators),
+            app: Arc::from(app::open(genesis.application)),
+            diff_bytes_max: payload.saturating_add(ANSWER_MARGIN),
+            status: Arc::new(watch::Sender::new(PeerStatus { executed: tip, oldest: Height::FIRST })),
+            heights: Arc::new(watch::Sender::new(tip)),
+            snapshot: Arc::new(watch::Sender::new(Snapshot::default())),
+            round: Arc::new(AtomicU64::new(0)),
+            resends: Arc::new(AtomicU32::new(0)),
+            reader: self.reader.clone(),
+            storage: self.storage.clone(),
+            network: self.network.clone(),
+            pacemaker: Pacemaker::new(clock).start(),
+            verifier: Verifier::new(self.metrics.clone()).start(),
+            executor,
+            router: router.address(),
+            replica: replica.address(),
+            metrics: self.metrics.clone(),
+        };
+        router.run(Router::new(ports.clone(), events));
+        replica.run(ReplicaActor::new(
+            brain,
+            self.identity.validator.as_ref().map(|(_, key)| key.clone()),
+            recovered.records,
+            ports.clone(),
+        ));
+        (arbiter, ports)
+    }
+
+    fn me(&self) -> Option<ValidatorIndex> {
+        self.identity.validator.as_ref().map(|(index, _)| *index)
+    }
+
+    fn settings(&self) -> Settings {
+        Settings {
+            genesis: Arc::clone(&self.identity.genesis),
+            me: self.me(),
+            timing: self.config.timing(),
+            mempool_bytes_max: self.config.mempool.bytes_max,
+            mempool_commands_max: self.config.mempool.commands_max,
+            status_interval: Duration::from_millis(self.config.sync.status_interval_ms),
+            fetch_timeout: Duration::from_millis(self.config.sync.fetch_timeout_ms),
+        }
+    }
+
+    fn serve(&self, ports: &Ports) -> Result<api::Server, StartError> {
+        let backend = NodeBackend {
+            app: Arc::clone(&ports.app),
+            genesis: Arc::clone(&self.identity.genesis),
+            replica: ports.replica.clone(),
+            storage: self.storage.clone(),
+            reader: self.reader.clone(),
+            snapshot: ports.snapshot.subscribe(),
+            heights: ports.heights.subscribe(),
+            round: Arc::clone(&ports.round),
+            network: self.network.clone(),
+            set: Arc::clone(&self.identity.validators),
+            me: self.me(),
+            metrics: self.metrics.clone(),
+        };
+        let http = &self.config.http;
+        let settings = api::Settings {
+            workers: http.workers,
+            connections_max: http.connections_max,
+            requests_max: http.requests_max,
+            body_bytes_total_max: http.body_bytes_total_max,
+            ..api::Settings::new(http.listen, api::ChainFacts::new(&self.identity.genesis))
+        };
+        api::Server::start(settings, Arc::new(backend)).map_err(|error| StartError::Http(http.listen, error))
+    }
+}

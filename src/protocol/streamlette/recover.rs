@@ -1,0 +1,68 @@
+//! Coming back: the records of an earlier life are verified, and our own messages signed again, step by step.
+
+use super::{
+    Streamlette, Tick, Unsigned,
+    journal::{self, Recovery, Step},
+    turn::{Own, send},
+};
+use crate::protocol::{self, Event, Origin, Outbox, To};
+
+impl Streamlette {
+    /// Takes the records of an earlier life: the numbers at once, the rest step by step.
+    pub(super) fn on_begin(&mut self, records: Vec<protocol::Record>, out: &mut Outbox) {
+        let records = records.into_iter().map(|protocol::Record::Streamlette(record)| record).collect();
+        self.recovery = Recovery::read(records, self.setup.me);
+        for (vote, lock_depth) in std::mem::take(&mut self.recovery.votes) {
+            if Some(vote.tick) > self.safety.last_vote_tick() {
+                self.turn.last_target = Some(vote.target);
+            }
+            self.safety.restore(vote.tick, lock_depth);
+        }
+        // After a restart we are where we last voted, or one before what we wished for.
+        let wished = self.recovery.want_tick.and_then(Tick::previous);
+        self.turn.tick = self.safety.last_vote_tick().max(wished).unwrap_or_default();
+        out.tell(Event::RoundEntered { round: self.turn.tick.get() });
+        if let Some(tick) = self.recovery.want_tick {
+            self.wish_again(tick, out);
+        }
+    }
+
+    /// Takes the next step of recovery when the one before has come back.
+    pub(super) fn recover(&mut self, out: &mut Outbox) {
+        while !self.is_recovering {
+            let Some(step) = self.recovery.steps.pop_front() else { return };
+            match step {
+                Step::Items(items) => {
+                    let before = out.effects.len();
+                    self.verify_recovered(items, out);
+                    self.is_recovering = out.effects.len() > before;
+                }
+                Step::Lead { header, payload, is_last } => {
+                    if let Some(message) = journal::lead_again(&self.tree, &self.setup.set, header, payload) {
+                        self.say_again(message, is_last, out);
+                    }
+                }
+                Step::Vote { vote, is_last } => self.say_again(Unsigned::Vote(vote), is_last, out),
+            }
+        }
+    }
+
+    fn say_again(&mut self, message: Unsigned, is_last: bool, out: &mut Outbox) {
+        let own = Own { message, after: None };
+        // What is not the last serves only to complete the tree: it is signed and handed back, but goes to nobody.
+        let to = if is_last { To::Validators } else { To::Some(Vec::new()) };
+        if self.takes_part().is_some() {
+            send(&own, to, out);
+            self.is_recovering = true;
+        }
+        if is_last {
+            self.turn.own_vote = Some(own);
+        }
+    }
+
+    pub(super) fn note_return(&mut self, origin: Origin) {
+        if origin == Origin::OWN {
+            self.is_recovering = false;
+        }
+    }
+}

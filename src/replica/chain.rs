@@ -1,0 +1,152 @@
+//! The tail of the header chain, and what follows from it for the heights above: instance ids, validators, owners.
+//!
+//! Rules: `OB-1` (what governs height x was fixed by the state after x − window − 1), `OB-7` (instance ids name that
+//! history), `OB-9` (nothing more than window + 1 above the tip can be verified).
+//! Limit: `window + 2` header hashes.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use super::contract::Settings;
+use crate::{
+    app::Header,
+    config::Genesis,
+    protocol::{Electorate, Setup, Timing, schedule},
+    types::{Digest, Height, ValidatorIndex, ValidatorSet},
+};
+
+/// What has been executed, as far as the heights above depend on it.
+pub(super) struct Chain {
+    genesis: Arc<Genesis>,
+    set: Arc<ValidatorSet>,
+    me: Option<ValidatorIndex>,
+    timing: Timing,
+    window: u64,
+    tip: Header,
+    /// Hashes of the last headers, consecutive, the tip's at the back.
+    hashes: VecDeque<Digest>,
+}
+
+impl Chain {
+    /// Starts from the executed headers, oldest first.
+    ///
+    /// # Panics
+    /// If `headers` is empty or genesis was never validated: both are bugs of the caller.
+    pub(super) fn new(settings: &Settings, headers: Vec<Header>) -> Self {
+        let genesis = Arc::clone(&settings.genesis);
+        let set = ValidatorSet::new(genesis.validators.clone(), genesis.crash_model).expect("genesis was validated");
+        let tip = headers.last().cloned().expect("recovery finds at least the genesis header");
+        let mut chain = Self {
+            window: genesis.window.max(1),
+            genesis,
+            set: Arc::new(set),
+            me: settings.me,
+            timing: settings.timing,
+            tip,
+            hashes: headers.iter().map(Header::hash).collect(),
+        };
+        chain.forget();
+        chain
+    }
+
+    /// How many heights are live at once.
+    pub(super) fn window(&self) -> u64 {
+        self.window
+    }
+
+    /// The last executed header.
+    pub(super) fn tip(&self) -> &Header {
+        &self.tip
+    }
+
+    /// The last executed height.
+    pub(super) fn executed(&self) -> Height {
+        self.tip.height
+    }
+
+    /// The live heights, decided or not (`OB-1`).
+    pub(super) fn live(&self) -> impl Iterator<Item = Height> + use<> {
+        let executed = self.executed();
+        (1..=self.window).map(move |above| executed.plus(above))
+    }
+
+    /// The highest height whose certificate can be checked now (`OB-9`).
+    pub(super) fn verifiable(&self) -> Height {
+        self.executed().plus(self.window + 1)
+    }
+
+    /// Who votes at a height. Today the genesis set; a function of the state after `height - window - 1` (`OB-1`).
+    pub(super) fn set(&self, _height: Height) -> &Arc<ValidatorSet> {
+        &self.set
+    }
+
+    /// Who leads a height's first rounds.
+    pub(super) fn owner(&self, height: Height) -> ValidatorIndex {
+        schedule::owner(height, self.set(height))
+    }
+
+    /// Our own place among a height's validators.
+    pub(super) fn me(&self, _height: Height) -> Option<ValidatorIndex> {
+        self.me
+    }
+
+    /// Whether a height's lane is ours.
+    pub(super) fn is_own(&self, height: Height) -> bool {
+        self.me(height) == Some(self.owner(height))
+    }
+
+    /// What a height's certificate is checked against (`OB-7`). `None` above [`Self::verifiable`], or where the
+    /// history has been forgotten.
+    pub(super) fn electorate(&self, height: Height) -> Option<Electorate> {
+        let history = self.hash(height.minus(self.window + 1))?;
+        let set = Arc::clone(self.set(height));
+        Some(Electorate { id: self.genesis.instance_id(height, &set, &history), set })
+    }
+
+    /// Everything an instance is told at birth; `None` where [`Self::electorate`] is.
+    pub(super) fn setup(&self, height: Height) -> Option<Setup> {
+        let Electorate { id, set } = self.electorate(height)?;
+        Some(Setup {
+            id,
+            height,
+            set,
+            me: self.me(height),
+            owner: self.owner(height),
+            timing: self.timing,
+            payload_bytes_max: self.payload_bytes_max(),
+        })
+    }
+
+    /// The most bytes of a payload.
+    pub(super) fn payload_bytes_max(&self) -> usize {
+        usize::try_from(self.genesis.payload_bytes_max).unwrap_or(usize::MAX)
+    }
+
+    /// The most bytes of a command's body.
+    pub(super) fn command_bytes_max(&self) -> usize {
+        usize::try_from(self.genesis.command_bytes_max).unwrap_or(usize::MAX)
+    }
+
+    /// Goes up by one executed header.
+    ///
+    /// # Panics
+    /// If the header does not extend the tip: then executor and ordering disagree, and going on would fork us off.
+    pub(super) fn push(&mut self, header: Header) {
+        assert_eq!(header.height, self.tip.height.next(), "executed out of order");
+        assert_eq!(Some(&header.parent), self.hashes.back(), "executed on another history");
+        self.hashes.push_back(header.hash());
+        self.tip = header;
+        self.forget();
+    }
+
+    fn hash(&self, height: Height) -> Option<Digest> {
+        let below = usize::try_from(self.executed().get().checked_sub(height.get())?).ok()?;
+        let at = self.hashes.len().checked_sub(below + 1)?;
+        self.hashes.get(at).copied()
+    }
+
+    fn forget(&mut self) {
+        while self.hashes.len() as u64 > self.window + 2 {
+            self.hashes.pop_front();
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! From decided blocks, in any order, to committed heights in the one order.
+//!
+//! Rules: `OB-1` (the live window), `RP-O1` (blocks are executed in height order, one at a time, whatever order they
+//! were decided in), `RP-O2` (recording and execution run beside each other; a height is committed, and its clients
+//! are answered, when it and everything below is both recorded and executed).
+//! Limits: at most [`UNRECORDED_MAX`] heights are executed ahead of the journal, and decided blocks lie at most
+//! `window + 1` above the tip, apart from those that recovery found.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    app::{Block, Payload},
+    types::{Height, codec},
+};
+
+use super::mempool::Key;
+
+/// How many executed heights may wait for the journal before execution waits too.
+pub(super) const UNRECORDED_MAX: usize = 64;
+
+/// What came of a height.
+struct Progress {
+    /// Gone once it is being executed.
+    block: Option<Block>,
+    keys: Vec<Key>,
+    is_recorded: bool,
+    is_executed: bool,
+}
+
+/// A height that is recorded and executed, like all below it.
+pub(super) struct Committed {
+    /// Which.
+    pub(super) height: Height,
+    /// Whether its instance is still open.
+    pub(super) is_open: bool,
+}
+
+/// The heights from the lowest that is not committed on.
+pub(super) struct Order {
+    /// Up to here everything is decided.
+    through: Height,
+    heights: BTreeMap<Height, Progress>,
+    open: BTreeSet<Height>,
+    executing: Option<Height>,
+}
+
+impl Order {
+    /// Nothing is decided above `executed`.
+    pub(super) fn new(executed: Height) -> Self {
+        Self { through: executed, heights: BTreeMap::new(), open: BTreeSet::new(), executing: None }
+    }
+
+    /// Takes a decided block; returns its commands' keys. `None` when the height was decided before.
+    pub(super) fn decide(&mut self, block: Block, is_recorded: bool) -> Option<Vec<Key>> {
+        let height = block.height;
+        if self.is_decided(height) {
+            return None;
+        }
+        // An undecodable payload is an empty block to the executor; so it is here.
+        let commands = codec::decode::<Payload>(&block.payload).map(|payload| payload.commands).unwrap_or_default();
+        let keys: Vec<Key> = commands.iter().map(Key::of).collect();
+        let progress = Progress { block: Some(block), keys: keys.clone(), is_recorded, is_executed: false };
+        self.heights.insert(height, progress);
+        while self.is_decided(self.through.next()) {
+            self.through = self.through.next();
+        }
+        Some(keys)
+    }
+
+    /// The block to execute above `executed`, if it is decided and nothing is being executed (`RP-O1`).
+    pub(super) fn next_to_execute(&mut self, executed: Height) -> Option<Block> {
+        let unrecorded = self.heights.values().take(UNRECORDED_MAX).take_while(|progress| progress.is_executed).count();
+        if self.executing.is_some() || unrecorded >= UNRECORDED_MAX {
+            return None;
+        }
+        let block = self.heights.get_mut(&executed.next())?.block.take()?;
+        self.executing = Some(block.height);
+        Some(block)
+    }
+
+    /// Notes an execution; returns the block's keys in order.
+    ///
+    /// # Panics
+    /// If that height was not being executed.
+    pub(super) fn executed(&mut self, height: Height) -> Vec<Key> {
+        assert_eq!(self.executing.take(), Some(height), "executed a height that was not asked for");
+        self.heights.get_mut(&height).map_or_else(Vec::new, |progress| {
+            progress.is_executed = true;
+            std::mem::take(&mut progress.keys)
+        })
+    }
+
+    /// Notes that a height's decision is on disk.
+    pub(super) fn recorded(&mut self, height: Height) {
+        if let Some(progress) = self.heights.get_mut(&height) {
+            progress.is_recorded = true;
+        }
+    }
+
+    /// Takes the lowest height out if it is committed (`RP-O2`).
+    pub(super) fn next_committed(&mut self) -> Option<Committed> {
+        let lowest = self.heights.first_entry()?;
+        if !(lowest.get().is_recorded && lowest.get().is_executed) {
+            return None;
+        }
+        let (height, _) = lowest.remove_entry();
+        Some(Committed { height, is_open: self.open.remove(&height) })
+    }
+
+    /// Notes that a height's instance is open.
+    pub(super) fn opened(&mut self, height: Height) {
+        self.open.insert(height);
+    }
+
+    /// Notes that a height's instance is closed; returns whether it was open.
+    pub(super) fn closed(&mut self, height: Height) -> bool {
+        self.open.remove(&height)
+    }
+
+    /// Whether a height's instance is open.
+    pub(super) fn is_open(&self, height: Height) -> bool {
+        self.open.contains(&height)
+    }
+
+    /// Whether a height above the last committed one is decided.
+    pub(super) fn is_decided(&self, height: Height) -> bool {
+        self.heights.contains_key(&height)
+    }
+
+    /// Whether a height's block is decided and on disk, so that it can be served.
+    pub(super) fn is_recorded(&self, height: Height) -> bool {
+        self.heights.get(&height).is_some_and(|progress| progress.is_recorded)
+    }
+
+    /// The highest height up to which everything is decided.
+    pub(super) fn decided_through(&self) -> Height {
+        self.through
+    }
+
+    /// How many heights are held.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.heights.len().max(self.open.len())
+    }
+}

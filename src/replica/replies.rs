@@ -1,0 +1,198 @@
+//! Who waits for which command, and what recent commands came to.
+//!
+//! Rules: `OB-4` (a command submitted twice has one fate; another one under the same client and sequence is refused),
+//! `RP-O2` (an outcome is told when its height is committed, not before).
+//! Limits: `tickets_max` waiting clients; [`RECENT_MAX`] and [`RECENT_BYTES_MAX`] of remembered outcomes, the oldest
+//! forgotten first: the hands look older ones up in the store before they submit.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use super::{
+    contract::{Fate, Ticket},
+    mempool::Key,
+};
+use crate::{
+    app::{Receipt, Status},
+    types::{Digest, Height, Time},
+};
+
+/// The most outcomes remembered.
+pub(super) const RECENT_MAX: usize = 65_536;
+/// The most bytes of results remembered.
+pub(super) const RECENT_BYTES_MAX: usize = 16 << 20;
+
+/// What a command came to.
+#[derive(Clone)]
+struct Outcome {
+    id: Digest,
+    height: Height,
+    receipt: Receipt,
+}
+
+/// What is told when a height is committed.
+#[derive(Default)]
+pub(super) struct Settlement {
+    /// To whom what.
+    pub(super) answers: Vec<(Ticket, Fate)>,
+    /// How many commands the block had.
+    pub(super) commands: usize,
+    /// When each of our own clients' commands came in.
+    pub(super) since: Vec<Time>,
+}
+
+/// What is known of a command's fate before it is submitted.
+pub(super) enum Past {
+    /// Nothing.
+    Unknown,
+    /// It was executed; the ticket is, or will be, answered.
+    Answered,
+    /// Another command of that client and sequence was executed.
+    Conflict,
+    /// It was executed, but there is no room for one more who waits to hear it.
+    Full,
+}
+
+/// Tickets and outcomes.
+pub(super) struct Replies {
+    tickets_max: usize,
+    tickets: BTreeMap<Ticket, Digest>,
+    waiting: BTreeMap<Digest, BTreeSet<Ticket>>,
+    pending: BTreeMap<Height, Settlement>,
+    pending_answers: usize,
+    recent: BTreeMap<Key, Outcome>,
+    ages: VecDeque<Key>,
+    recent_bytes: usize,
+}
+
+impl Replies {
+    /// Nobody waits.
+    pub(super) fn new(tickets_max: usize) -> Self {
+        Self {
+            tickets_max,
+            tickets: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            pending: BTreeMap::new(),
+            pending_answers: 0,
+            recent: BTreeMap::new(),
+            ages: VecDeque::new(),
+            recent_bytes: 0,
+        }
+    }
+
+    /// Whether one more client may wait.
+    pub(super) fn has_room(&self) -> bool {
+        self.tickets.len() + self.pending_answers < self.tickets_max
+    }
+
+    /// Lets a client wait for a command.
+    pub(super) fn wait(&mut self, ticket: Ticket, id: Digest) {
+        self.tickets.insert(ticket, id);
+        self.waiting.entry(id).or_default().insert(ticket);
+    }
+
+    /// A client waits no longer.
+    pub(super) fn abandon(&mut self, ticket: Ticket) {
+        let Some(id) = self.tickets.remove(&ticket) else { return };
+        if let Some(tickets) = self.waiting.get_mut(&id) {
+            tickets.remove(&ticket);
+            if tickets.is_empty() {
+                self.waiting.remove(&id);
+            }
+        }
+    }
+
+    /// Looks a command up among the recent outcomes. One whose height is committed is answered through `tell`; one
+    /// that is executed only joins those who are answered then (`RP-O2`).
+    pub(super) fn recall(
+        &mut self,
+        key: Key,
+        id: Digest,
+        ticket: Option<Ticket>,
+        tell: impl FnOnce(Ticket, Fate),
+    ) -> Past {
+        let Some(outcome) = self.recent.get(&key) else { return Past::Unknown };
+        if outcome.id != id {
+            return Past::Conflict;
+        }
+        let Some(ticket) = ticket else { return Past::Answered };
+        let fate = Fate::Committed { height: outcome.height, receipt: outcome.receipt.clone() };
+        let height = outcome.height;
+        if !self.pending.contains_key(&height) {
+            tell(ticket, fate);
+            return Past::Answered;
+        }
+        if !self.has_room() {
+            return Past::Full;
+        }
+        if let Some(settlement) = self.pending.get_mut(&height) {
+            settlement.answers.push((ticket, fate));
+            self.pending_answers += 1;
+        }
+        Past::Answered
+    }
+
+    /// Takes everyone who waits for a command that ended otherwise.
+    pub(super) fn dismiss(&mut self, id: &Digest) -> BTreeSet<Ticket> {
+        let tickets = self.waiting.remove(id).unwrap_or_default();
+        for ticket in &tickets {
+            self.tickets.remove(ticket);
+        }
+        tickets
+    }
+
+    /// Begins a height that is executed and will be committed.
+    pub(super) fn begin(&mut self, height: Height, commands: usize) {
+        self.pending.insert(height, Settlement { commands, ..Settlement::default() });
+    }
+
+    /// Takes a command's outcome: remembered at once, told when its height is committed. `key`: where the block shows
+    /// it; `since`: when it came in, if our own client sent it.
+    pub(super) fn executed(
+        &mut self,
+        height: Height,
+        id: Digest,
+        receipt: Receipt,
+        key: Option<Key>,
+        since: Option<Time>,
+    ) {
+        let tickets = self.dismiss(&id);
+        if let Some(settlement) = self.pending.get_mut(&height) {
+            let fate = Fate::Committed { height, receipt: receipt.clone() };
+            self.pending_answers += tickets.len();
+            settlement.answers.extend(tickets.into_iter().map(|ticket| (ticket, fate.clone())));
+            settlement.since.extend(since);
+        }
+        if let Some(key) = key {
+            self.remember(key, Outcome { id, height, receipt });
+        }
+    }
+
+    /// Ends a height: it is committed.
+    pub(super) fn committed(&mut self, height: Height) -> Settlement {
+        let settlement = self.pending.remove(&height).unwrap_or_default();
+        self.pending_answers -= settlement.answers.len();
+        settlement
+    }
+
+    /// Only what took the key is remembered under it, and only once: a conflicting or late command took nothing.
+    fn remember(&mut self, key: Key, outcome: Outcome) {
+        if matches!(outcome.receipt.status, Status::Conflict | Status::Expired) || self.recent.contains_key(&key) {
+            return;
+        }
+        self.recent_bytes += outcome.receipt.result.len();
+        self.recent.insert(key, outcome);
+        self.ages.push_back(key);
+        while self.ages.len() > RECENT_MAX || self.recent_bytes > RECENT_BYTES_MAX {
+            let Some(oldest) = self.ages.pop_front() else { break };
+            if let Some(outcome) = self.recent.remove(&oldest) {
+                self.recent_bytes -= outcome.receipt.result.len();
+            }
+        }
+    }
+
+    /// How much is held: clients and outcomes.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> (usize, usize) {
+        (self.tickets.len() + self.waiting.len() + self.pending_answers, self.recent.len())
+    }
+}

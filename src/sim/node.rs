@@ -1,0 +1,490 @@
+//! One validator of a world: its brains, its disk, and hands that put every message into a mailbox.
+//!
+//! The hands do what the actors do and nothing more: they translate errands and effects into [`Letter`]s for other
+//! mailboxes of the same validator and [`Mail`] for other validators. The world decides when each is delivered.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use super::{
+    Dice,
+    disk::SimDisk,
+    ledger::Ledger,
+    letter::{Execution, Letter, Mail, Question, Then, Turn},
+};
+use crate::{
+    app::{self, Block, Command, Executor, Header},
+    config::Genesis,
+    crypto::{BatchRng, SecretKey, admit, seeded_rng},
+    journal::{Entry, Journal, Salt},
+    protocol::{
+        self, Effect, Electorate, Message, Origin, Record, Summary, Timing,
+        seat::{Errand, Seat},
+    },
+    replica::{
+        self, Fate, Peer, Recovered, Replica, Settings,
+        waiting::{Early, Room},
+        wire::{Frame, PeerStatus, Request, Response},
+    },
+    store::MemoryRows,
+    types::{BoundedVec, Digest, Height, Time, ValidatorIndex, ValidatorSet},
+};
+
+struct Sitting {
+    seat: Seat,
+    electorate: Arc<Electorate>,
+}
+
+/// What survives a crash.
+#[derive(Clone, Debug)]
+pub struct Estate {
+    disk: SimDisk,
+    rows: MemoryRows,
+}
+
+/// A validator.
+pub struct Node {
+    index: usize,
+    genesis: Arc<Genesis>,
+    set: Arc<ValidatorSet>,
+    key: SecretKey,
+    peers: Vec<Option<ValidatorIndex>>,
+    replica: Replica,
+    deciders: BTreeMap<Height, Sitting>,
+    executor: Executor,
+    early: Room,
+    status: PeerStatus,
+    records: BTreeMap<Digest, Vec<Record>>,
+    /// What the store shows, and what of it is on disk.
+    rows: MemoryRows,
+    flushed: MemoryRows,
+    since_flush: usize,
+    journal: Journal<SimDisk>,
+    rng: BatchRng,
+}
+
+/// Commits after which the store is written; until then a crash takes it back and the journal replays.
+const FLUSH_EVERY: usize = 5;
+/// The most bytes of an answer to a peer.
+const ANSWER_BYTES: usize = 1 << 20;
+
+/// Who a validator is.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// Its number in the world.
+    pub index: usize,
+    /// Its key.
+    pub key: SecretKey,
+    /// Which validator each node of the world is.
+    pub peers: Vec<Option<ValidatorIndex>>,
+}
+
+impl Node {
+    /// Starts a validator on what it left behind, or on an empty disk.
+    ///
+    /// # Panics
+    /// If the journal refuses to open: a crash must never do that to it.
+    pub fn start(genesis: &Arc<Genesis>, identity: &Identity, estate: Option<Estate>, timing: Timing) -> Self {
+        let set = genesis.validate().expect("a world's genesis is valid");
+        let chain = genesis.chain_id();
+        let estate = estate.unwrap_or_else(|| {
+            let journal = Journal::create(SimDisk::default(), chain, Salt::new([7; 16]));
+            let disk = journal.expect("an empty simulated disk has room").into_disk();
+            Estate { disk, rows: MemoryRows::default() }
+        });
+        let (journal, recovered) = Journal::open(estate.disk, chain).expect("a crash never breaks a journal");
+        let mut rows = estate.rows;
+        let (executor, initial) = Executor::open(Box::new(Ledger), genesis, &rows);
+        if let Some(changes) = initial {
+            rows.apply(changes);
+        }
+        let (records, decided) = sort_entries(recovered.entries, executor.tip().height);
+        let me = set.index_of(&identity.key.public_key());
+        let headers = app::headers(&rows, usize::try_from(genesis.window).unwrap_or(usize::MAX).saturating_add(2));
+        let settings = Settings {
+            genesis: Arc::clone(genesis),
+            me,
+            timing,
+            mempool_bytes_max: 1 << 20,
+            mempool_commands_max: 10_000,
+            status_interval: Duration::from_millis(500),
+            fetch_timeout: Duration::from_secs(1),
+        };
+        let recovered = Recovered { headers, decided, oldest: Height::FIRST };
+        Self {
+            index: identity.index,
+            genesis: Arc::clone(genesis),
+            set,
+            key: identity.key.clone(),
+            peers: identity.peers.clone(),
+            replica: Replica::new(settings, recovered),
+            deciders: BTreeMap::new(),
+            executor,
+            early: Room::default(),
+            status: PeerStatus::default(),
+            records,
+            flushed: rows.clone(),
+            rows,
+            since_flush: 0,
+            journal,
+            rng: seeded_rng(identity.index as u64),
+        }
+    }
+
+    /// What a crash leaves: synced bytes of the journal, the store as it was last written, and what the dice say of
+    /// the write that was under way.
+    pub fn crash(self, under_way: Option<Vec<Entry>>, dice: &mut Dice) -> Estate {
+        let mut journal = self.journal;
+        if let Some(entries) = under_way {
+            for entry in &entries {
+                journal.append(entry);
+            }
+            journal.disk_mut().fail_after(dice.below(3));
+            // Whether it failed is for the disk to know: the process is gone.
+            let _ = journal.flush();
+        }
+        let mut disk = journal.into_disk();
+        disk.repair();
+        disk.crash(dice.source());
+        Estate { disk, rows: self.flushed }
+    }
+
+    /// The last executed header.
+    pub fn tip(&self) -> &Header {
+        self.executor.tip()
+    }
+
+    /// What a client is told at once: where its command was executed, if it was.
+    pub fn reply(&self, command: &Digest) -> Option<Fate> {
+        let (height, receipt) = app::reply(&self.rows, command)?;
+        (height <= self.replica.view().executed).then_some(Fate::Committed { height, receipt })
+    }
+
+    /// The earliest deadline of all its brains, and whose it is (`None`: the ordering brain's).
+    pub fn deadline(&self) -> Option<(Time, Option<Height>)> {
+        let deciders = self.deciders.iter().filter_map(|(h, sitting)| Some((sitting.seat.deadline()?, Some(*h))));
+        deciders.chain(self.replica.deadline().map(|time| (time, None))).min()
+    }
+
+    /// Wakes the brain whose deadline has passed.
+    pub fn wake(&mut self, now: Time, whose: Option<Height>, turn: &mut Turn) {
+        match whose {
+            None => self.step_replica(now, replica::Input::Wake, turn),
+            Some(height) => self.step_decider(now, height, protocol::Input::Wake, turn),
+        }
+    }
+
+    /// Delivers a letter.
+    ///
+    /// # Panics
+    /// If the journal fails: a disk of the world never does while its validator is up.
+    pub fn deliver(&mut self, now: Time, letter: Letter, turn: &mut Turn) {
+        match letter {
+            Letter::Frame(from, frame) => self.frame(now, from, frame, turn),
+            Letter::Request(from, question, request) => self.request(now, from, question, request, turn),
+            Letter::Response(from, question, response) => self.response(from, question, response, turn),
+            Letter::Replica(input) => self.step_replica(now, input, turn),
+            Letter::Decider(height, input) => self.step_decider(now, height, input, turn),
+            Letter::Execute(block, instance) => self.execute(block, instance, turn),
+            Letter::Validate(height, proposer, id, payload) => {
+                let verdict = self.executor.validate(&self.rows, height, proposer, &payload);
+                turn.letters.push(Letter::Decider(height, protocol::Input::Verdict { id, verdict }));
+            }
+            Letter::Verify(height, origin, message) => self.verify(height, origin, message, turn),
+            Letter::CheckBlock(peer, block, electorate) => {
+                let proven = block.certificate.verify(&electorate, &mut self.rng);
+                let root = protocol::payload_root(&block.payload);
+                let block = if proven == Ok(root) { Ok(block) } else { Err(block.height) };
+                turn.letters.push(Letter::Replica(replica::Input::Checked { peer, block }));
+            }
+            Letter::Append(entries, then) => {
+                for entry in &entries {
+                    self.journal.append(entry);
+                }
+                self.journal.flush().expect("a simulated disk does not fail");
+                turn.letters.push(match then {
+                    Then::Recorded(height) => Letter::Replica(replica::Input::Recorded { height }),
+                    Then::Durable(height, token) => Letter::Decider(height, protocol::Input::Durable(token)),
+                });
+            }
+        }
+    }
+
+    fn frame(&mut self, now: Time, peer: Peer, frame: Frame, turn: &mut Turn) {
+        let highest = self.deciders.last_key_value().map_or(Height::ZERO, |(height, _)| *height);
+        match frame {
+            Frame::Instance { height, instance, message } => match self.deciders.get(&height) {
+                Some(sitting) if sitting.electorate.id == instance => {
+                    let origin = self.origin(peer);
+                    self.step_decider(now, height, protocol::Input::Arrived { origin, message }, turn);
+                }
+                _ if height > highest && height <= highest.plus(2) => {
+                    self.early.keep(Early { peer, ticket: None, height, instance, message });
+                }
+                _ => turn.letters.push(Letter::Replica(replica::Input::Stray { peer, height })),
+            },
+            Frame::Commands(commands) => {
+                let commands = commands.into_vec().into_iter().filter(|command| self.is_news(command)).collect();
+                turn.letters.push(Letter::Replica(replica::Input::Forwarded { from: peer, commands }));
+            }
+            Frame::Status(status) => turn.letters.push(Letter::Replica(replica::Input::Status { peer, status })),
+        }
+    }
+
+    /// Whether a forwarded command may still be proposed: one that was executed long ago spoils every payload.
+    fn is_news(&self, command: &Command) -> bool {
+        self.executor.check(&command.body).is_ok() && app::reply(&self.rows, &command.id()).is_none()
+    }
+
+    fn origin(&self, peer: Peer) -> Origin {
+        let validator = usize::try_from(peer.0).ok().and_then(|at| self.peers.get(at).copied().flatten());
+        Origin { validator, ticket: None }
+    }
+
+    fn request(&mut self, now: Time, peer: Peer, question: Question, request: Request, turn: &mut Turn) {
+        let response = match request {
+            Request::Diff { height, instance, summary } => match self.deciders.get(&height) {
+                Some(sitting) if sitting.electorate.id == instance => self.pull(now, height, summary, turn),
+                _ if height <= self.tip().height => self.blocks(height),
+                _ => {
+                    turn.letters.push(Letter::Replica(replica::Input::Stray { peer, height }));
+                    Response::Nothing(self.status)
+                }
+            },
+            Request::Blocks { from } => self.blocks(from),
+        };
+        turn.mail.push((node_of(peer), Mail::Response(question, response)));
+    }
+
+    fn blocks(&self, from: Height) -> Response {
+        Response::Blocks { blocks: replica::blocks_from(&self.rows, from, ANSWER_BYTES), status: self.status }
+    }
+
+    fn response(&mut self, peer: Peer, question: Question, response: Response, turn: &mut Turn) {
+        let status = match response {
+            Response::Diff(message) => {
+                if let Question::Ask(height) = question {
+                    let origin = self.origin(peer);
+                    turn.letters.push(Letter::Decider(height, protocol::Input::Arrived { origin, message }));
+                }
+                return;
+            }
+            Response::Blocks { blocks, status } => {
+                turn.letters.push(Letter::Replica(replica::Input::Blocks { peer, blocks }));
+                status
+            }
+            // Anything but blocks is no answer to a question for blocks: the brain asks somebody else.
+            Response::Nothing(_) | Response::Busy if question == Question::Fetch => {
+                turn.letters.push(Letter::Replica(replica::Input::Blocks { peer, blocks: Vec::new() }));
+                return;
+            }
+            Response::Nothing(status) => status,
+            Response::Busy => return,
+        };
+        turn.letters.push(Letter::Replica(replica::Input::Status { peer, status }));
+    }
+
+    fn execute(&mut self, block: Block, instance: Digest, turn: &mut Turn) {
+        let executed = self.executor.execute(&self.rows, &block, instance);
+        self.rows.apply(executed.changes);
+        self.since_flush += 1;
+        if self.since_flush >= FLUSH_EVERY {
+            self.since_flush = 0;
+            self.flushed = self.rows.clone();
+            self.journal.forget_below(executed.header.height.next());
+        }
+        let (header, receipts) = (executed.header, executed.receipts);
+        turn.letters
+            .push(Letter::Replica(replica::Input::Executed { header: header.clone(), receipts: receipts.clone() }));
+        turn.executed.push(Execution { header, block, receipts });
+    }
+
+    fn verify(&mut self, height: Height, origin: Origin, message: Message, turn: &mut Turn) {
+        let Some(sitting) = self.deciders.get(&height) else { return };
+        let checked = admit(vec![(message, sitting.electorate.as_ref())], &mut self.rng).pop();
+        turn.letters.push(match checked.expect("one claim, one verdict") {
+            Ok(message) => Letter::Decider(height, protocol::Input::Message { origin, message }),
+            Err(message) => Letter::Decider(height, protocol::Input::Refused { origin, message }),
+        });
+    }
+
+    fn pull(&mut self, now: Time, height: Height, summary: Summary, turn: &mut Turn) -> Response {
+        let input = protocol::Input::Pull { asker: 0, summary, budget: ANSWER_BYTES };
+        match self.step_seat(now, height, input, turn) {
+            Some(diff) => Response::Diff(diff),
+            None => Response::Nothing(self.status),
+        }
+    }
+
+    fn step_decider(&mut self, now: Time, height: Height, input: protocol::Input, turn: &mut Turn) {
+        self.step_seat(now, height, input, turn);
+    }
+
+    /// Steps an instance; returns its answer to a pull.
+    fn step_seat(&mut self, now: Time, height: Height, input: protocol::Input, turn: &mut Turn) -> Option<Message> {
+        let sitting = self.deciders.get_mut(&height)?;
+        let instance = sitting.electorate.id;
+        let (mut errands, mut events) = (Vec::new(), Vec::new());
+        sitting.seat.step(now, input, &mut errands, &mut events);
+        let (mut answer, mut entries, mut through) = (None, Vec::new(), None);
+        for errand in errands {
+            match errand {
+                Errand::Post { to, message } => self.post(height, instance, &to, message.into_inner(), turn),
+                Errand::Act(Effect::Answer { message, .. }) => answer = Some(message),
+                Errand::Act(Effect::Persist { token, record }) => {
+                    entries.push(Entry::Instance { height, instance, record });
+                    through = Some(token);
+                }
+                Errand::Act(effect) => self.act(height, instance, effect, turn),
+            }
+        }
+        if let Some(token) = through {
+            turn.letters.push(Letter::Append(entries, Then::Durable(height, token)));
+        }
+        answer
+    }
+
+    fn act(&self, height: Height, instance: Digest, effect: Effect, turn: &mut Turn) {
+        match effect {
+            Effect::Verify { origin, message } => turn.letters.push(Letter::Verify(height, origin, message)),
+            Effect::Ask { peer, summary } => {
+                if let Some(node) = self.peers.iter().position(|validator| *validator == Some(peer)) {
+                    let request = Request::Diff { height, instance, summary };
+                    turn.mail.push((node, Mail::Request(Question::Ask(height), request)));
+                }
+            }
+            Effect::Build { slot, .. } => {
+                // The world's wall clock is not asked: every proposer believes in the same moment.
+                turn.letters.push(Letter::Replica(replica::Input::Build { slot, wall_ms: 1 }));
+            }
+            Effect::Validate { id, height, proposer, payload } => {
+                turn.letters.push(Letter::Validate(height, proposer, id, payload));
+            }
+            Effect::Decided { height, payload, certificate } => {
+                let block = Block { height, payload, certificate };
+                turn.letters.push(Letter::Replica(replica::Input::Decided { block }));
+            }
+            _ => {}
+        }
+    }
+
+    fn post(&self, height: Height, instance: Digest, to: &protocol::To, message: Message, turn: &mut Turn) {
+        let frame = Frame::Instance { height, instance, message };
+        for (node, validator) in self.peers.iter().enumerate() {
+            let is_addressed = match to {
+                protocol::To::One(one) => *validator == Some(*one),
+                protocol::To::Some(some) => validator.is_some_and(|validator| some.contains(&validator)),
+                protocol::To::Validators | protocol::To::Everyone => true,
+            };
+            if is_addressed && node != self.index {
+                turn.mail.push((node, Mail::Frame(frame.clone())));
+            }
+        }
+    }
+
+    fn step_replica(&mut self, now: Time, input: replica::Input, turn: &mut Turn) {
+        // What the live instances must hear of too, once the brain has taken it in.
+        let told = match &input {
+            replica::Input::Executed { header, .. } => Some(protocol::Input::Executed { height: header.height }),
+            replica::Input::PeerUp { validator: Some(validator), .. } => {
+                Some(protocol::Input::PeerUp { validator: *validator })
+            }
+            _ => None,
+        };
+        let mut out = replica::Outbox::default();
+        self.replica.step(now, input, &mut out);
+        for effect in out.effects {
+            self.act_replica(now, effect, turn);
+        }
+        if let Some(input) = told {
+            turn.letters.extend(self.deciders.keys().map(|height| Letter::Decider(*height, input.clone())));
+        }
+    }
+
+    fn act_replica(&mut self, now: Time, effect: replica::Effect, turn: &mut Turn) {
+        match effect {
+            replica::Effect::Open { setup } => self.open(now, setup, turn),
+            replica::Effect::Close { height } => {
+                self.deciders.remove(&height);
+            }
+            replica::Effect::Demand { height, commands_since, waited_on } => {
+                let demand = protocol::Input::Demand { commands_since, waited_on };
+                turn.letters.push(Letter::Decider(height, demand));
+            }
+            replica::Effect::Offer { slot, payload } => {
+                turn.letters.push(Letter::Decider(slot.height, protocol::Input::Payload { slot, payload }));
+            }
+            replica::Effect::Record { block } => {
+                let then = Then::Recorded(block.height);
+                turn.letters.push(Letter::Append(vec![Entry::Decided { block }], then));
+            }
+            replica::Effect::Execute { block, instance } => turn.letters.push(Letter::Execute(block, instance)),
+            replica::Effect::Forward { to, commands } => {
+                let Ok(commands) = BoundedVec::try_from(commands) else { return };
+                for (node, validator) in self.peers.iter().enumerate() {
+                    if node != self.index && validator.is_some_and(|validator| to.contains(&validator)) {
+                        turn.mail.push((node, Mail::Frame(Frame::Commands(commands.clone()))));
+                    }
+                }
+            }
+            replica::Effect::Fetch { peer, from } => {
+                turn.mail.push((node_of(peer), Mail::Request(Question::Fetch, Request::Blocks { from })));
+            }
+            replica::Effect::Check { peer, block, electorate } => {
+                turn.letters.push(Letter::CheckBlock(peer, block, electorate));
+            }
+            replica::Effect::Announce { to, status } => {
+                self.status = status;
+                self.announce(to, turn);
+            }
+            replica::Effect::Enlighten { peer, .. } => self.announce(Some(peer), turn),
+            replica::Effect::Blame { .. } => {}
+            replica::Effect::Reply { ticket, fate } => turn.fates.push((ticket, fate)),
+        }
+    }
+
+    fn announce(&self, to: Option<Peer>, turn: &mut Turn) {
+        let nodes = 0..self.peers.len();
+        for node in nodes.filter(|node| *node != self.index && to.is_none_or(|peer| node_of(peer) == *node)) {
+            turn.mail.push((node, Mail::Frame(Frame::Status(self.status))));
+        }
+    }
+
+    fn open(&mut self, now: Time, setup: protocol::Setup, turn: &mut Turn) {
+        let (instance, height) = (setup.id, setup.height);
+        let electorate = Arc::new(Electorate { id: instance, set: Arc::clone(&self.set) });
+        let seat = Seat::open(self.genesis.protocol, setup, Some(self.key.clone()));
+        self.deciders.insert(height, Sitting { seat, electorate });
+        let records = self.records.remove(&instance).unwrap_or_default();
+        let restarted = !records.is_empty();
+        self.step_decider(now, height, protocol::Input::Begin { records, restarted }, turn);
+        let executed = self.replica.view().executed;
+        turn.letters.push(Letter::Decider(height, protocol::Input::Executed { height: executed }));
+        for early in self.early.take(height).into_iter().filter(|early| early.instance == instance) {
+            let origin = self.origin(early.peer);
+            let arrived = protocol::Input::Arrived { origin, message: early.message };
+            turn.letters.push(Letter::Decider(height, arrived));
+        }
+    }
+}
+
+/// Peers of a world are its nodes.
+fn node_of(peer: Peer) -> usize {
+    usize::try_from(peer.0).unwrap_or(usize::MAX)
+}
+
+/// What the journal holds, by instance and by height.
+fn sort_entries(entries: Vec<Entry>, tip: Height) -> (BTreeMap<Digest, Vec<Record>>, BTreeMap<Height, Block>) {
+    let (mut records, mut decided) = (BTreeMap::<_, Vec<_>>::new(), BTreeMap::new());
+    for entry in entries {
+        match entry {
+            Entry::Instance { height, instance, record } if height > tip => {
+                records.entry(instance).or_default().push(record);
+            }
+            Entry::Decided { block } if block.height > tip => {
+                decided.insert(block.height, block);
+            }
+            _ => {}
+        }
+    }
+    (records, decided)
+}

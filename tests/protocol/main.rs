@@ -1,0 +1,14 @@
+//! Stories about protocols: a few replicas in memory, every delivery explicit.
+
+#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
+mod bugs;
+mod certificate;
+mod chaos;
+mod golden;
+mod happy;
+mod liveness;
+mod pull;
+mod safety;
+mod seat;
+mod world;

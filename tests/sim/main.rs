@@ -1,0 +1,71 @@
+//! Whole clusters under virtual time: some hundred seeds of agreement, exactly-once and liveness.
+//!
+//! `THALWEG_SEEDS=A..B` plays other seeds, half open; a failing one is named with the line that plays it alone.
+//! With `THALWEG_TRACE` set, every event is printed (to be used with a single seed).
+
+use std::{ops::Range, time::Duration};
+
+use thalweg::sim::{Faults, Scenario, run, watch};
+
+/// The seeds to play: those of the environment, or `0..default`.
+fn seeds(default: u64) -> Range<u64> {
+    let Ok(range) = std::env::var("THALWEG_SEEDS") else { return 0..default };
+    let (from, to) = range.split_once("..").expect("THALWEG_SEEDS is A..B");
+    from.parse().expect("A is a number")..to.parse().expect("B is a number")
+}
+
+fn play(scenario: &Scenario, default: u64) {
+    for seed in seeds(default) {
+        let report = match std::env::var_os("THALWEG_TRACE") {
+            Some(_) => watch(scenario, seed, &mut |line| println!("{line}")),
+            None => run(scenario, seed),
+        };
+        if let Some(violation) = report.violation {
+            let again = format!("THALWEG_SEEDS={seed}..{} cargo test --test sim", seed + 1);
+            panic!("{violation:?} in {scenario:?}\nplay it alone: {again}");
+        }
+        assert!(report.height.get() > 0, "seed {seed} decided nothing");
+    }
+}
+
+#[test]
+fn quiet_clusters_agree_and_answer() {
+    play(&Scenario { faults: Faults::NONE, ..Scenario::default() }, 60);
+}
+
+#[test]
+fn clusters_with_loss_and_crashes_agree_and_answer() {
+    play(&Scenario { faults: Faults::LIGHT, ..Scenario::default() }, 100);
+}
+
+#[test]
+fn clusters_on_a_bad_day_agree_and_answer() {
+    play(&Scenario { faults: Faults::HEAVY, ..Scenario::default() }, 100);
+}
+
+#[test]
+fn larger_clusters_agree_and_answer() {
+    play(&Scenario { validators: 7, commands: 10, ..Scenario::default() }, 15);
+}
+
+#[test]
+fn a_window_of_several_heights_agrees_and_answers() {
+    play(&Scenario { window: 4, ..Scenario::default() }, 40);
+}
+
+#[test]
+fn equal_seeds_play_equal_worlds_and_others_do_not() {
+    let scenario = Scenario { commands: 5, ..Scenario::default() };
+    let first = run(&scenario, 7);
+    assert_eq!(run(&scenario, 7), first);
+    assert_ne!(run(&scenario, 8).hash, first.hash);
+}
+
+#[test]
+fn impatience_is_noticed() {
+    // The liveness checker is alive: nobody can have answered everything by the end of the faults themselves.
+    let scenario =
+        Scenario { faults: Faults { loss: 1000, ..Faults::LIGHT }, patience: Duration::ZERO, ..Scenario::default() };
+    let violation = run(&scenario, 0).violation.expect("nothing can be decided while everything is lost");
+    assert_eq!(violation.checker, "liveness");
+}
