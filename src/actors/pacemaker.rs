@@ -4,7 +4,7 @@
 //! of its own, so that no busy mailbox can starve the timer (nearcore#2983).
 //!
 //! Policy of the edges: `Arm` supersedes what the same sleeper armed before; a `Wake` that finds a full mailbox is
-//! tried again after [`RETRY`], and many due wake-ups of one sleeper are one.
+//! tried again after `RETRY`, and many due wake-ups of one sleeper are one.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

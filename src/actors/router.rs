@@ -1,7 +1,7 @@
 //! The router: brings what the network received to whom it concerns, and asks peers on behalf of deciders.
 //!
 //! Knows the live instances ([`Route`]) and the connected validators. A frame for an instance that is not open yet
-//! waits in a small [`waiting::Room`] (a neighbour that is a few hundred microseconds ahead must not cost us a pull); one
+//! waits in a small room (a neighbour that is a few hundred microseconds ahead must not cost us a pull); one
 //! for a height out of reach is a stray, and the replica decides what it means.
 //!
 //! Policy of the edges: a decider whose mailbox is full loses the newest frame (counted; pulling repairs); the replica

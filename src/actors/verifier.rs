@@ -6,7 +6,7 @@
 //! brains ask only for what they do not know.
 //!
 //! Policy of the edges: deciders bound what they have in flight ([`super::decider`]); the pool's queue, which actix
-//! leaves unbounded, holds at most [`JOBS_MAX`] jobs, and what comes meanwhile waits here for the next batch.
+//! leaves unbounded, holds at most `JOBS_MAX` jobs, and what comes meanwhile waits here for the next batch.
 
 use std::{sync::Arc, time::Instant};
 

@@ -85,7 +85,6 @@ pub struct Report {
 const PATIENCE_OF_CLIENTS: Duration = Duration::from_secs(3);
 
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "nearly all events are turns and arrivals; a box for each is the slower")]
 enum Event {
     Turn(usize, u64, Mailbox),
     Arrive(usize, usize, Box<Mail>),

@@ -9,6 +9,7 @@ mod golden;
 mod happy;
 mod liveness;
 mod pull;
+mod recovery;
 mod safety;
 mod seat;
 mod world;

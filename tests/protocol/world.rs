@@ -44,6 +44,14 @@ impl Letter {
     pub fn is_vote(&self) -> bool {
         matches!(self.message(), Some(streamlette::Message::Vote(_)))
     }
+
+    pub fn is_want(&self) -> bool {
+        matches!(self.message(), Some(streamlette::Message::Want(_)))
+    }
+
+    pub fn is_solicit(&self) -> bool {
+        matches!(self.message(), Some(streamlette::Message::Solicit { .. }))
+    }
 }
 
 /// A replica with its disk. What is on the disk survives a crash; the seat does not.

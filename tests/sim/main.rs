@@ -14,6 +14,7 @@ fn seeds(default: u64) -> Range<u64> {
     from.parse().expect("A is a number")..to.parse().expect("B is a number")
 }
 
+#[expect(clippy::print_stdout, reason = "the trace of a seed is for whoever asked for it by THALWEG_TRACE")]
 fn play(scenario: &Scenario, default: u64) {
     for seed in seeds(default) {
         let report = match std::env::var_os("THALWEG_TRACE") {

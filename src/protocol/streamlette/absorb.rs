@@ -17,7 +17,6 @@ use crate::{
 impl Streamlette {
     /// Takes in a message that we asked to be verified, or our own after it was signed.
     pub(super) fn on_verified(&mut self, now: Time, origin: Origin, message: Verified<Message>, out: &mut Outbox) {
-        self.note_return(origin);
         let message = message.map(Message::into_content);
         let diff = match message.get() {
             Content::Diff(diff) => diff,
@@ -29,6 +28,7 @@ impl Streamlette {
                 return self.on_certified(now, certificate, Answer { payload, seal }, out);
             }
         };
+        self.note_return(origin, diff);
         self.land(diff);
         if !self.is_open() {
             return;
@@ -45,12 +45,12 @@ impl Streamlette {
 
     /// A signature was bad. What was held back for its sake gets its chance.
     pub(super) fn on_refused(&mut self, origin: Origin, message: Message, out: &mut Outbox) {
-        self.note_return(origin);
         out.tell(Event::Rejected { reason: Rejection::BadSignature });
         let Content::Diff(diff) = message.into_content() else {
             self.certificates_flying.remove(&origin.validator);
             return;
         };
+        self.note_return(origin, &diff);
         self.land(&diff);
         if !self.is_open() {
             return;

@@ -20,7 +20,7 @@ impl Streamlette {
         let Some(me) = self.takes_part().filter(|me| *me == self.leaders.leader(tick)) else { return };
         let tip = self.tree.best_tip().copied();
         let parent_depth = self.depth(tip);
-        if !self.safety.may_vote(tick, parent_depth) || self.is_recovering {
+        if !self.safety.may_vote(tick, parent_depth) || self.is_recovering() {
             return;
         }
         match tip.and_then(|id| self.tree.get(&id).map(|node| (id, node))) {

@@ -36,30 +36,29 @@ pub enum Record {
 }
 
 /// Collects what earlier records do not hold of `parent`: its ancestors and itself, with the votes that notarize them.
-/// Marks all of it as journaled.
+/// Marks all of it as journaled. A quorum that is left out below would be missed by others: what is old is taken only
+/// with one.
 pub fn justify(tree: &mut Tree, set: &ValidatorSet, parent: Option<Digest>) -> Vec<Item> {
     let mut path = Vec::new();
     let mut at = parent;
     while let Some((id, node)) = at.and_then(|id| tree.get(&id).map(|node| (id, node))) {
-        if node.is_journaled {
+        if node.is_quorum_journaled {
             break;
         }
         path.push(id);
         at = node.header.parent();
     }
-    let mut items: Vec<Item> = Vec::with_capacity(path.len() + 1);
-    for id in path.into_iter().rev() {
-        let Some(node) = tree.get_mut(&id) else { continue };
-        node.is_journaled = true;
+    let mut items = Vec::with_capacity(path.len());
+    for target in path.into_iter().rev() {
+        let Some(node) = tree.get_mut(&target) else { continue };
+        let was_journaled = std::mem::replace(&mut node.is_journaled, true);
         node.is_quorum_journaled = node.is_notarized();
-        items.push(node.item(node.quorum_with_leader(set)));
-    }
-    if let Some(target) = parent
-        && let Some(node) = tree.get_mut(&target)
-        && !std::mem::replace(&mut node.is_quorum_journaled, true)
-    {
-        let vote = Vote { tick: node.header.tick(), target };
-        items.push(Item::Votes { vote, votes: node.quorum(set) });
+        if !was_journaled {
+            items.push(node.item(node.quorum_with_leader(set)));
+        } else if node.is_quorum_journaled {
+            let vote = Vote { tick: node.header.tick(), target };
+            items.push(Item::Votes { vote, votes: node.quorum(set) });
+        }
     }
     items
 }

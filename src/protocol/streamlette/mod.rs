@@ -41,7 +41,7 @@ pub use votes::{Ballot, Votes};
 
 use self::{desk::Desk, journal::Recovery, pace::Pace, safety::Safety, tree::Tree, turn::Turn, wants::Wants};
 use super::{Electorate, Input, Instance, Outbox, Setup, Token, View};
-use crate::types::{Height, Time, ValidatorIndex};
+use crate::types::{Digest, Height, Time, ValidatorIndex};
 
 /// What is wanted of this instance (`SL-T5`).
 #[derive(Clone, Copy, Debug, Default)]
@@ -78,7 +78,8 @@ pub struct Streamlette {
     turn: Turn,
     demand: Demand,
     recovery: Recovery,
-    is_recovering: bool,
+    /// The message that the next step of recovery waits for.
+    awaited: Option<Digest>,
     /// Validators whose double votes have been reported.
     exposed: crate::types::Bitmap,
     last_token: Token,
@@ -104,7 +105,7 @@ impl Streamlette {
             turn: Turn::default(),
             demand: Demand::default(),
             recovery: Recovery::default(),
-            is_recovering: false,
+            awaited: None,
             exposed: crate::types::Bitmap::default(),
             last_token: Token::default(),
             last_asked: vec![None; set.len()],

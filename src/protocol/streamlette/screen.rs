@@ -85,12 +85,14 @@ impl Streamlette {
         }
     }
 
-    /// Verifies things from our own journal, like anything that arrives.
-    pub(super) fn verify_recovered(&mut self, items: Vec<Item>, out: &mut Outbox) {
-        let Ok(items) = BoundedVec::try_from(items) else { return };
+    /// Verifies things from our own journal, like anything that arrives. Returns what shows that they have come back.
+    pub(super) fn verify_recovered(&mut self, items: Vec<Item>, out: &mut Outbox) -> Option<Digest> {
+        let items = BoundedVec::try_from(items).ok()?;
         let diff = Diff { items, ..Diff::default() };
         let sifted = self.sift(Origin::OWN, diff, out);
+        let awaited = sifted.items.first().map(|item| item.vote(&self.setup.id).target);
         self.finish(Origin::OWN, sifted, false, false, out);
+        awaited
     }
 
     fn finish(&mut self, origin: Origin, sifted: Sifted, more: bool, is_fresh: bool, out: &mut Outbox) {

@@ -89,7 +89,9 @@ impl Streamlette {
         self.turn.has_timed_out = false;
         self.turn.has_nothing = false;
         self.restart_tick_timer(now);
-        self.tree.prune(tick, self.turn.last_target);
+        if !self.is_recovering() {
+            self.tree.prune(tick, self.turn.last_target);
+        }
         self.desk.prune(tick);
         out.tell(Event::RoundEntered { round: tick.get() });
     }
@@ -140,7 +142,6 @@ impl Streamlette {
         self.turn.has_nothing = false;
         self.turn.building = None;
         // Checks that have not come back by now are not waited for any longer.
-        self.is_recovering = false;
         self.desk.land_all();
         let held = self.desk.release_all();
         self.reconsider_votes(held, true, out);
