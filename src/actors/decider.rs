@@ -243,6 +243,7 @@ impl Decider {
     }
 
     fn watch(&self, now: Time, event: Event) {
+        tracing::debug!(height = %self.height, ?event, "instance");
         match &event {
             Event::RoundEntered { round } => self.ports.round.store(*round, Ordering::Relaxed),
             Event::Fatal { what } => {

@@ -131,6 +131,9 @@ impl Replica {
     }
 
     fn step(&mut self, input: Input, ctx: &mut Context<Self>) {
+        if let Some((what, height)) = milestone(&input) {
+            tracing::debug!(what, ?height, "replica");
+        }
         let mut outbox = std::mem::take(&mut self.outbox);
         self.brain.step(self.ports.clock.now(), input, &mut outbox);
         for effect in outbox.effects.drain(..) {
@@ -305,6 +308,20 @@ impl Replica {
             let alarm = deadline.map(|time| (time, ctx.address().recipient()));
             decider::arm(&self.ports.pacemaker, pacemaker::Sleeper::Replica, alarm);
         }
+    }
+}
+
+/// The stations of a command's way through this replica, for the log: with those of its instance they show where the
+/// time goes.
+fn milestone(input: &Input) -> Option<(&'static str, Option<Height>)> {
+    match input {
+        Input::Submit { .. } => Some(("submitted", None)),
+        Input::Forwarded { .. } => Some(("forwarded here", None)),
+        Input::Build { slot, .. } => Some(("asked to propose", Some(slot.height))),
+        Input::Decided { block } => Some(("decided", Some(block.height))),
+        Input::Recorded { height } => Some(("recorded", Some(*height))),
+        Input::Executed { header, .. } => Some(("executed", Some(header.height))),
+        _ => None,
     }
 }
 

@@ -101,7 +101,10 @@ impl Disk for FileDisk {
 }
 
 /// Makes creations and removals in a directory durable.
-fn sync_directory(directory: &Path) -> io::Result<()> {
+///
+/// # Errors
+/// When the directory cannot be synced.
+pub fn sync_directory(directory: &Path) -> io::Result<()> {
     File::open(directory)?.sync_all()
 }
 

@@ -38,7 +38,7 @@ mod tests;
 pub use disk::Disk;
 pub use entry::{Entry, Journal, Recovered};
 pub use fault::{Fault, OpenError};
-pub use file_disk::{DirectoryLock, FileDisk, create_in, directory};
+pub use file_disk::{DirectoryLock, FileDisk, create_in, directory, sync_directory};
 pub use format::{INLINE_BYTES_MAX, SECTOR, Salt};
 pub use log::{Item, Log, SEGMENT_BYTES, Scope, Sequence};
 pub use recovery::Survey;

@@ -1,4 +1,4 @@
-//! The network of a world: what it does to a message on its way.
+//! The network of a world: what it does to a message on its way. And, in the same place, everything else that goes wrong.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -13,6 +13,10 @@ pub struct Faults {
     pub duplication: u64,
     /// The longest way of a message.
     pub delay_max: Duration,
+    /// A letter within a validator waits for long: its disk, its verifier or its scheduler is busy.
+    pub stall: u64,
+    /// The longest of these waits.
+    pub stall_max: Duration,
     /// Every so often a random validator crashes with the loss of what it had not synced; zero: never.
     pub crash_interval: Duration,
     /// The longest time a crashed validator stays down.
@@ -29,6 +33,8 @@ impl Faults {
         loss: 0,
         duplication: 0,
         delay_max: Duration::from_millis(2),
+        stall: 0,
+        stall_max: Duration::ZERO,
         crash_interval: Duration::ZERO,
         down_max: Duration::ZERO,
         partition_interval: Duration::ZERO,
@@ -40,6 +46,8 @@ impl Faults {
         loss: 20,
         duplication: 20,
         delay_max: Duration::from_millis(20),
+        stall: 0,
+        stall_max: Duration::ZERO,
         crash_interval: Duration::from_secs(3),
         down_max: Duration::from_millis(1500),
         partition_interval: Duration::ZERO,
@@ -51,6 +59,8 @@ impl Faults {
         loss: 200,
         duplication: 100,
         delay_max: Duration::from_millis(150),
+        stall: 5,
+        stall_max: Duration::from_millis(300),
         crash_interval: Duration::from_millis(800),
         down_max: Duration::from_secs(3),
         partition_interval: Duration::from_secs(2),

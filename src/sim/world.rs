@@ -259,7 +259,9 @@ impl<'w> World<'w> {
     }
 
     fn post(&mut self, node: usize, letter: Letter) {
-        let delay = self.dice.span(Duration::from_micros(1), Duration::from_micros(300));
+        let faults = self.network.faults;
+        let longest = if self.dice.chance(faults.stall) { faults.stall_max } else { Duration::from_micros(300) };
+        let delay = self.dice.span(Duration::from_micros(1), longest);
         let mailbox = letter.mailbox();
         let place = &mut self.places[node];
         // In order within a mailbox, at random between mailboxes.

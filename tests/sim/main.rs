@@ -14,7 +14,7 @@ fn seeds(default: u64) -> Range<u64> {
     from.parse().expect("A is a number")..to.parse().expect("B is a number")
 }
 
-#[expect(clippy::print_stdout, reason = "the trace of a seed is for whoever asked for it by THALWEG_TRACE")]
+#[expect(clippy::print_stdout, reason = "whoever sets THALWEG_TRACE wants to read it")]
 fn play(scenario: &Scenario, default: u64) {
     for seed in seeds(default) {
         let report = match std::env::var_os("THALWEG_TRACE") {
@@ -52,6 +52,16 @@ fn larger_clusters_agree_and_answer() {
 #[test]
 fn a_window_of_several_heights_agrees_and_answers() {
     play(&Scenario { window: 4, ..Scenario::default() }, 40);
+}
+
+#[test]
+fn larger_clusters_on_a_bad_day_agree_and_answer() {
+    play(&Scenario { validators: 7, commands: 10, faults: Faults::HEAVY, ..Scenario::default() }, 10);
+}
+
+#[test]
+fn a_window_on_a_bad_day_agrees_and_answers() {
+    play(&Scenario { window: 4, faults: Faults::HEAVY, ..Scenario::default() }, 40);
 }
 
 #[test]

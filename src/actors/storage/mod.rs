@@ -202,6 +202,9 @@ impl Storage {
         let (journal, found) = Journal::open(FileDisk::new(journal::directory(&directory)), chain)?;
         recovery::report(&found);
         let store = Store::open(&directory.join("store.redb"), &chain, cache_bytes, on_fault.clone())?;
+        // A store whose creation a power loss took back would look like one that was lost.
+        let in_directory = |source| OpenError::Directory { path: directory.clone(), source };
+        journal::sync_directory(&directory).map_err(in_directory)?;
         let height = store.height()?;
         recovery::check_store(height, journal.floor())?;
 
