@@ -8,7 +8,7 @@ use actix::prelude::*;
 
 use super::storage::{StoragePort, StoreReader};
 use crate::{
-    app::{self, Block, Header, Receipt},
+    app::{self, Block, Header, Receipt, Turn},
     protocol::Verdict,
     types::{Digest, Height, ValidatorIndex},
 };
@@ -30,6 +30,8 @@ pub struct Executed {
     pub header: Header,
     /// Each command's id and outcome.
     pub receipts: Vec<(Digest, Receipt)>,
+    /// What it says about turns.
+    pub turn: Turn,
 }
 
 /// Asks whether a payload may be voted for.
@@ -77,9 +79,9 @@ impl Handler<Execute> for Executor {
     type Result = Executed;
 
     fn handle(&mut self, Execute { block, instance }: Execute, _: &mut Self::Context) -> Executed {
-        let app::Executed { header, receipts, changes } = self.brain.execute(&self.reader, &block, instance);
+        let app::Executed { header, receipts, turn, changes } = self.brain.execute(&self.reader, &block, instance);
         self.storage.commit(header.height, changes);
-        Executed { header, receipts }
+        Executed { header, receipts, turn }
     }
 }
 

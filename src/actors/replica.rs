@@ -261,9 +261,9 @@ impl Replica {
     fn execute(&mut self, block: Block, instance: Digest, ctx: &mut Context<Self>) {
         let executed = self.ports.executor.send(executor::Execute { block, instance }).into_actor(self);
         ctx.spawn(executed.map(|executed, replica, ctx| {
-            let Ok(executor::Executed { header, receipts }) = executed else { return };
+            let Ok(executor::Executed { header, receipts, turn }) = executed else { return };
             let height = header.height;
-            replica.step(Input::Executed { header, receipts }, ctx);
+            replica.step(Input::Executed { header, receipts, turn }, ctx);
             for live in replica.live.keys() {
                 replica.to_decider(*live, protocol::Input::Executed { height });
             }

@@ -170,6 +170,7 @@ impl Metrics {
                 series.target_height.set(whole(target.get()));
             }
             Event::Synced { .. } => series.sync_blocks.inc(),
+            Event::TurnMissed { validator, .. } => self.validator_missed(*validator),
         }
     }
 
@@ -252,7 +253,7 @@ impl Metrics {
     }
 
     /// A height's owner failed its turn. Indices beyond genesis have no series and are left out.
-    pub fn validator_missed(&self, validator: ValidatorIndex) {
+    fn validator_missed(&self, validator: ValidatorIndex) {
         if let Some(series) = self.0.validator_missed.get(validator.position()) {
             series.inc();
         }

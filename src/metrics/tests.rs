@@ -156,8 +156,9 @@ fn figures_of_actors_land_in_their_own_series() {
     metrics.mailbox_refused(Actor::Replica);
     metrics.peers(PeerState::Validator, 3);
     metrics.diff_requests(Direction::In, 1);
-    metrics.validator_missed(ValidatorIndex::new(2));
-    metrics.validator_missed(ValidatorIndex::new(9));
+    for validator in [2, 9].map(ValidatorIndex::new) {
+        metrics.replica(&replica::Event::TurnMissed { height: Height::FIRST, validator });
+    }
     metrics.verified(16, Duration::from_micros(300));
     metrics.clock_offset(-0.25);
     metrics.state_root_mismatch();

@@ -153,8 +153,9 @@ impl Ground<'_> {
         let window = usize::try_from(genesis.window).unwrap_or(usize::MAX);
         let headers = app::headers(&self.reader, window.saturating_add(2));
         let tip = headers.last().map_or(Height::ZERO, |header| header.height);
-        let brain =
-            Replica::new(self.settings(), Recovered { headers, decided: recovered.decided, oldest: Height::FIRST });
+        let owners = executor.owners();
+        let recovered_brain = Recovered { headers, owners, decided: recovered.decided, oldest: Height::FIRST };
+        let brain = Replica::new(self.settings(), recovered_brain);
         let (reader, storage) = (self.reader.clone(), self.storage.clone());
         let arbiter = Arbiter::new();
         let executor = Executor::start_in_arbiter(&arbiter.handle(), move |_| Executor::new(executor, reader, storage));

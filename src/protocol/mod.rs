@@ -5,7 +5,6 @@
 
 mod contract;
 mod rejection;
-pub mod schedule;
 pub mod seat;
 pub mod streamlette;
 
@@ -158,6 +157,14 @@ impl Claim for Message {
 }
 
 impl Certificate {
+    /// Whether the owner's first proposal was decided (`OB-3`). All certificates of a height agree on it, for the
+    /// decided root is the same.
+    pub fn is_in_turn(&self) -> bool {
+        match self {
+            Self::Streamlette(certificate) => certificate.proposal.tick == streamlette::Tick::ZERO,
+        }
+    }
+
     /// Checks the whole proof with nothing but the electorate, and returns the digest of the decided payload.
     ///
     /// # Errors

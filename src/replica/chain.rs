@@ -1,16 +1,16 @@
 //! The tail of the header chain, and what follows from it for the heights above: instance ids, validators, owners.
 //!
-//! Rules: `OB-1` (what governs height x was fixed by the state after x − window − 1), `OB-7` (instance ids name that
+//! Rules: `OB-1` (what governs height x was fixed by the state after x − window − 1; owners by `OB-3`), `OB-7` (instance ids name that
 //! history), `OB-9` (nothing more than window + 1 above the tip can be verified).
-//! Limit: `window + 2` header hashes.
+//! Limit: `window + 2` header hashes, `window + 1` owners.
 
 use std::{collections::VecDeque, sync::Arc};
 
 use super::contract::Settings;
 use crate::{
-    app::Header,
+    app::{Header, Turn},
     config::Genesis,
-    protocol::{Electorate, Setup, Timing, schedule},
+    protocol::{Electorate, Setup, Timing},
     types::{Digest, Height, ValidatorIndex, ValidatorSet},
 };
 
@@ -24,14 +24,16 @@ pub(super) struct Chain {
     tip: Header,
     /// Hashes of the last headers, consecutive, the tip's at the back.
     hashes: VecDeque<Digest>,
+    /// Who owns the heights above the tip, the lowest first.
+    owners: VecDeque<ValidatorIndex>,
 }
 
 impl Chain {
-    /// Starts from the executed headers, oldest first.
+    /// Starts from the executed headers, oldest first, and the owners of the heights above.
     ///
     /// # Panics
     /// If `headers` is empty or genesis was never validated: both are bugs of the caller.
-    pub(super) fn new(settings: &Settings, headers: Vec<Header>) -> Self {
+    pub(super) fn new(settings: &Settings, headers: &[Header], owners: Vec<ValidatorIndex>) -> Self {
         let genesis = Arc::clone(&settings.genesis);
         let set = ValidatorSet::new(genesis.validators.clone(), genesis.crash_model).expect("genesis was validated");
         let tip = headers.last().cloned().expect("recovery finds at least the genesis header");
@@ -43,6 +45,7 @@ impl Chain {
             timing: settings.timing,
             tip,
             hashes: headers.iter().map(Header::hash).collect(),
+            owners: owners.into(),
         };
         chain.forget();
         chain
@@ -79,9 +82,10 @@ impl Chain {
         &self.set
     }
 
-    /// Who leads a height's first rounds.
-    pub(super) fn owner(&self, height: Height) -> ValidatorIndex {
-        schedule::owner(height, self.set(height))
+    /// Who leads a height's first rounds, if it lies at most `window + 1` above the tip (`OB-3`).
+    pub(super) fn owner(&self, height: Height) -> Option<ValidatorIndex> {
+        let above = usize::try_from(height.get().checked_sub(self.executed().next().get())?).ok()?;
+        self.owners.get(above).copied()
     }
 
     /// Our own place among a height's validators.
@@ -91,7 +95,7 @@ impl Chain {
 
     /// Whether a height's lane is ours.
     pub(super) fn is_own(&self, height: Height) -> bool {
-        self.me(height) == Some(self.owner(height))
+        self.me.is_some() && self.me(height) == self.owner(height)
     }
 
     /// What a height's certificate is checked against (`OB-7`). `None` above [`Self::verifiable`], or where the
@@ -110,7 +114,7 @@ impl Chain {
             height,
             set,
             me: self.me(height),
-            owner: self.owner(height),
+            owner: self.owner(height)?,
             timing: self.timing,
             payload_bytes_max: self.payload_bytes_max(),
         })
@@ -130,10 +134,12 @@ impl Chain {
     ///
     /// # Panics
     /// If the header does not extend the tip: then executor and ordering disagree, and going on would fork us off.
-    pub(super) fn push(&mut self, header: Header) {
+    pub(super) fn push(&mut self, header: Header, turn: Turn) {
         assert_eq!(header.height, self.tip.height.next(), "executed out of order");
         assert_eq!(Some(&header.parent), self.hashes.back(), "executed on another history");
         self.hashes.push_back(header.hash());
+        self.owners.pop_front();
+        self.owners.push_back(turn.next);
         self.tip = header;
         self.forget();
     }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::wire::PeerStatus;
 use crate::{
-    app::{Block, Command, Header, Receipt},
+    app::{Block, Command, Header, Receipt, Turn},
     protocol::{Electorate, Setup, Slot, Timing},
     types::{Digest, Height, Time, ValidatorIndex},
 };
@@ -43,6 +43,8 @@ pub struct Settings {
 pub struct Recovered {
     /// The last executed headers, oldest first, ending with the tip: at least `window + 2`, or down to genesis.
     pub headers: Vec<Header>,
+    /// Who owns the `window + 1` heights above the tip, the lowest first ([`crate::app::Executor::owners`]).
+    pub owners: Vec<ValidatorIndex>,
     /// Decided blocks above the tip, from the journal.
     pub decided: BTreeMap<Height, Block>,
     /// The lowest height whose block can be served.
@@ -96,6 +98,8 @@ pub enum Input {
         header: Header,
         /// Each command's id and outcome.
         receipts: Vec<(Digest, Receipt)>,
+        /// What it says about turns.
+        turn: Turn,
     },
     /// A peer is connected.
     PeerUp {
@@ -266,6 +270,13 @@ pub enum Event {
         commands: usize,
         /// From submission here to commit, for each of our own clients' commands.
         latencies: Vec<Duration>,
+    },
+    /// An owner failed its turn (`OB-3`).
+    TurnMissed {
+        /// Of which height.
+        height: Height,
+        /// Who.
+        validator: ValidatorIndex,
     },
     /// A command was refused.
     Refused {

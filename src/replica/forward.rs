@@ -97,7 +97,7 @@ impl Forwarder {
 
     /// The first time, what fits a payload, in fair order; then what came in since.
     fn send_to_owner(&mut self, height: Height, chain: &Chain, mempool: &Mempool, out: &mut Outbox) {
-        let owner = chain.owner(height);
+        let Some(owner) = chain.owner(height) else { return };
         if !self.allowances.contains_key(&height) && self.allowances.values().any(|other| other.owner == owner) {
             return;
         }

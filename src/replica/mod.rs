@@ -67,7 +67,7 @@ pub use serve::blocks_from;
 use wire::PeerStatus;
 
 use crate::{
-    app::{Block, Header, Receipt, Status},
+    app::{Block, Header, Receipt, Status, Turn},
     protocol::{Rejection, Slot},
     types::{Digest, Height, Time, ValidatorIndex},
 };
@@ -99,7 +99,7 @@ impl Replica {
     /// # Panics
     /// If genesis was never validated or no header was recovered.
     pub fn new(settings: Settings, recovered: Recovered) -> Self {
-        let chain = Chain::new(&settings, recovered.headers);
+        let chain = Chain::new(&settings, &recovered.headers, recovered.owners);
         let validators = chain.set(chain.executed()).len();
         Self {
             status_interval: settings.status_interval,
@@ -135,7 +135,7 @@ impl Replica {
             Input::Build { slot, wall_ms } => self.on_build(slot, wall_ms, out),
             Input::Decided { block } => self.on_decided(block, out),
             Input::Recorded { height } => self.order.recorded(height),
-            Input::Executed { header, receipts } => self.on_executed(header, receipts, out),
+            Input::Executed { header, receipts, turn } => self.on_executed(header, receipts, turn, out),
             Input::PeerUp { peer, validator } => self.on_peer_up(peer, validator, out),
             Input::PeerDown { peer } => self.peers.down(peer),
             Input::Status { peer, status } => self.peers.report(peer, status),
@@ -228,10 +228,13 @@ impl Replica {
         true
     }
 
-    fn on_executed(&mut self, header: Header, receipts: Vec<(Digest, Receipt)>, out: &mut Outbox) {
+    fn on_executed(&mut self, header: Header, receipts: Vec<(Digest, Receipt)>, turn: Turn, out: &mut Outbox) {
         let height = header.height;
         let keys = self.order.executed(height);
-        self.chain.push(header);
+        self.chain.push(header, turn);
+        if let Some(validator) = turn.missed {
+            out.events.push(Event::TurnMissed { height, validator });
+        }
         self.replies.begin(height, receipts.len());
         let are_aligned = keys.len() == receipts.len();
         for (position, (id, receipt)) in receipts.into_iter().enumerate() {

@@ -109,7 +109,7 @@ impl Node {
             status_interval: Duration::from_millis(500),
             fetch_timeout: Duration::from_secs(1),
         };
-        let recovered = Recovered { headers, decided, oldest: Height::FIRST };
+        let recovered = Recovered { headers, owners: executor.owners(), decided, oldest: Height::FIRST };
         Self {
             index: identity.index,
             genesis: Arc::clone(genesis),
@@ -292,9 +292,9 @@ impl Node {
             self.flushed = self.rows.clone();
             self.journal.forget_below(executed.header.height.next());
         }
-        let (header, receipts) = (executed.header, executed.receipts);
-        turn.letters
-            .push(Letter::Replica(replica::Input::Executed { header: header.clone(), receipts: receipts.clone() }));
+        let (header, receipts, turns) = (executed.header, executed.receipts, executed.turn);
+        let input = replica::Input::Executed { header: header.clone(), receipts: receipts.clone(), turn: turns };
+        turn.letters.push(Letter::Replica(input));
         turn.executed.push(Execution { header, block, receipts });
     }
 

@@ -111,7 +111,9 @@ fn replica_input(input: &replica::Input) -> String {
         In::Build { slot, .. } => format!("build height {} round {}", slot.height, slot.round),
         In::Decided { block } => format!("decided height {}", block.height),
         In::Recorded { height } => format!("recorded height {height}"),
-        In::Executed { header, receipts } => format!("executed height {}, {} commands", header.height, receipts.len()),
+        In::Executed { header, receipts, .. } => {
+            format!("executed height {}, {} commands", header.height, receipts.len())
+        }
         In::PeerUp { peer, .. } => format!("peer {} up", peer.0),
         In::PeerDown { peer } => format!("peer {} down", peer.0),
         In::Status { peer, status: content } => format!("peer {}: {}", peer.0, status(content)),

@@ -8,11 +8,11 @@ use std::{
 use thalweg::{
     crypto::SecretKey,
     protocol::{
-        Effect, Input, Instance, Outbox, ProtocolName, To, Token, Unsigned, View, schedule,
+        Effect, Input, Instance, Outbox, ProtocolName, To, Token, Unsigned, View,
         seat::{Errand, HELD_MAX, Seat},
         streamlette::{self, Tick, Want},
     },
-    types::{Digest, Height, Time},
+    types::{Digest, Time},
 };
 
 use crate::world::{World, index};
@@ -108,13 +108,4 @@ fn a_listener_signs_nothing() {
 fn refuses_a_key_of_somebody_else() {
     let world = World::new(4);
     Seat::open(ProtocolName::Streamlette, world.setup(Some(1)), Some(world.keys[2].clone()));
-}
-
-#[test]
-fn everyone_owns_a_height_in_turn() {
-    let world = World::new(4);
-    let owners: Vec<_> = (1..9).map(|height| schedule::owner(Height::new(height), &world.electorate.set)).collect();
-    assert_eq!(owners[..4], owners[4..]);
-    let distinct: std::collections::BTreeSet<_> = owners.iter().collect();
-    assert_eq!(distinct.len(), 4);
 }

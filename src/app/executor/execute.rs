@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::{
     super::{Block, Command, Header, Payload, Receipt, State, Status, StoredBlock, chain::put_block},
-    Entry, Executed, Executor, replies,
+    Entry, Executed, Executor, Turn, replies,
 };
 use crate::{
     protocol::payload_root,
@@ -32,6 +32,8 @@ impl Executor {
             // Decided all the same: an empty block, on every replica.
             Err(_) => self.execute_commands(&mut state, height, &[]),
         };
+        let missed = self.lanes.on_executed(&mut state, height, block.certificate.is_in_turn());
+        let next = self.lanes.owner(height.plus(self.limits.window + 1));
         let (state_root, mut changes) = state.seal(&mut self.crown);
         let header = Header {
             height,
@@ -43,7 +45,7 @@ impl Executor {
         put_block(&mut changes, &StoredBlock { header: header.clone(), instance, block: block.clone() });
         self.tip = header.clone();
         self.tip_hash = header.hash();
-        Executed { header, receipts, changes }
+        Executed { header, receipts, turn: Turn { missed, next }, changes }
     }
 
     fn execute_commands(&self, state: &mut State<'_>, height: Height, commands: &[Command]) -> Vec<(Digest, Receipt)> {

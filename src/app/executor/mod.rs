@@ -2,11 +2,13 @@
 //!
 //! Called by the executor actor and the simulator; reads through [`Rows`] and returns [`Changes`], never writes.
 //!
+//! * `OB-3`: lanes ([`lane`]).
 //! * `OB-4`: a command is executed at most once by its exact id while it is remembered; another with the same client
 //!   and sequence is a conflict.
 //! * `OB-5`: execution is total. An undecodable payload that was decided is an empty block; what cannot apply is a
 //!   receipt, and whatever its command wrote is taken back.
-//! * `OB-6`: block times ([`clock`]). `OB-8`: the state root covers application, replies and times.
+//! * `OB-6`: block times ([`clock`]). `OB-8`: the state root covers application, replies, times and
+//!   lanes.
 //! * `SL-V5`: validity is a function of the payload, its proposer and the state after height − window − 1.
 //!
 //! What is kept in memory (the tip, the time samples, pages near the state's root) is what the rows say: an executor
@@ -15,6 +17,7 @@
 
 mod clock;
 mod execute;
+mod lane;
 mod replies;
 mod validate;
 
@@ -24,7 +27,7 @@ mod tests;
 use bytes::Bytes;
 pub(super) use replies::Entry;
 
-use self::clock::BlockClock;
+use self::{clock::BlockClock, lane::Lanes};
 use super::{
     Application, CheckError, Header, Receipt, State,
     chain::{header, put_genesis, tip_height},
@@ -33,7 +36,7 @@ use super::{
 use crate::{
     config::Genesis,
     store::{Changes, Rows},
-    types::{Digest, Height},
+    types::{Digest, Height, ValidatorIndex},
 };
 
 /// What executing a block gave.
@@ -43,8 +46,19 @@ pub struct Executed {
     pub header: Header,
     /// Each command's id and outcome, in order. One that was executed before has its first receipt again.
     pub receipts: Vec<(Digest, Receipt)>,
+    /// What follows for the schedule of owners.
+    pub turn: Turn,
     /// To be applied to the store in one atomic step.
     pub changes: Changes,
+}
+
+/// What an executed height says about turns (`OB-3`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Turn {
+    /// The height's owner, if another's proposal or a later one was decided.
+    pub missed: Option<ValidatorIndex>,
+    /// Who leads the first rounds of the height `window + 1` above.
+    pub next: ValidatorIndex,
 }
 
 /// The numbers of genesis that bound blocks.
@@ -61,6 +75,7 @@ pub struct Executor {
     limits: Limits,
     validators: usize,
     clock: BlockClock,
+    lanes: Lanes,
     crown: Crown,
     tip: Header,
     tip_hash: Digest,
@@ -90,14 +105,20 @@ impl Executor {
             command_bytes_max: genesis.command_bytes_max as usize,
         };
         let validators = set.len();
-        let clock = BlockClock::open(rows, set, genesis.created_at_ms);
+        let clock = BlockClock::open(rows, set.clone(), genesis.created_at_ms);
+        let lanes = Lanes::open(rows, set, genesis.window);
         let tip_hash = tip.hash();
-        (Self { app, limits, validators, clock, crown, tip, tip_hash }, changes)
+        (Self { app, limits, validators, clock, lanes, crown, tip, tip_hash }, changes)
     }
 
     /// The last executed header.
     pub fn tip(&self) -> &Header {
         &self.tip
+    }
+
+    /// Who leads the first rounds of the heights above the tip, the lowest first: `window + 1` of them (`OB-1`).
+    pub fn owners(&self) -> Vec<ValidatorIndex> {
+        (1..=self.limits.window + 1).map(|above| self.lanes.owner(self.tip.height.plus(above))).collect()
     }
 
     /// Whether a command may be admitted.

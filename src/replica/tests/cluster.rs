@@ -8,9 +8,8 @@ use proptest::prelude::*;
 use super::hands::*;
 use crate::{
     app::{Block, Command},
-    protocol::schedule,
     replica::{Effect, Fate, Input, Peer},
-    types::{Height, ValidatorIndex, ValidatorSet},
+    types::{Height, ValidatorIndex},
 };
 
 /// Draws the next choice.
@@ -29,7 +28,6 @@ struct Cluster {
     nodes: Vec<Hands>,
     /// Who never proposes.
     dead: Option<ValidatorIndex>,
-    set: ValidatorSet,
     decided: BTreeMap<Height, Block>,
     /// What each node's instances were told and have not asked about.
     stirred: Vec<BTreeSet<Height>>,
@@ -41,7 +39,6 @@ struct Cluster {
 impl Cluster {
     /// Four validators and a listener.
     fn new(window: u64, dead: Option<u16>) -> Self {
-        let genesis = settings(window, None).genesis;
         let mut nodes: Vec<Hands> = (0..4).map(|me| Hands::new(window, me)).collect();
         nodes.push(Hands::with(settings(window, None)));
         for node in &mut nodes {
@@ -53,7 +50,6 @@ impl Cluster {
             wanted: vec![BTreeSet::new(); nodes.len()],
             nodes,
             dead: dead.map(validator),
-            set: ValidatorSet::new(genesis.validators.clone(), genesis.crash_model).unwrap(),
             decided: BTreeMap::new(),
             messages: Vec::new(),
             empty_blocks: 0,
@@ -91,7 +87,7 @@ impl Cluster {
     fn propose(&mut self, at: usize) {
         let me = validator(u16::try_from(at).unwrap());
         let leads = |height: &Height| {
-            let owner = schedule::owner(*height, &self.set);
+            let owner = owner(*height);
             owner == me || (Some(owner) == self.dead && self.wanted[at].contains(height))
         };
         if at == 4 || Some(me) == self.dead {

@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 
 use crate::{
-    app::{Block, Command, Header, Payload, Receipt, Status},
+    app::{Block, Command, Header, Payload, Receipt, Status, Turn},
     config::{ApplicationName, Genesis},
     protocol::{Certificate, ProtocolName, Setup, Slot, Timing, payload_root, streamlette},
     replica::{Effect, Event, Fate, Input, Outbox, Peer, Recovered, Replica, Settings, Ticket, wire::PeerStatus},
@@ -97,6 +97,11 @@ fn genesis_header() -> Header {
     Header { height: Height::ZERO, parent: zeros, payload_root: zeros, time_ms: 0, state_root: zeros }
 }
 
+/// Four validators in turn.
+pub(super) fn owner(height: Height) -> ValidatorIndex {
+    ValidatorIndex::at(usize::try_from(height.get() % 4).unwrap()).unwrap()
+}
+
 /// A replica in fake hands.
 pub(super) struct Hands {
     pub(super) replica: Replica,
@@ -131,7 +136,9 @@ impl Hands {
     pub(super) fn restarted(settings: Settings, headers: Vec<Header>, decided: BTreeMap<Height, Block>) -> Self {
         let kept = headers.len().saturating_sub(usize::try_from(settings.genesis.window).unwrap() + 2);
         let recorded = decided.keys().copied().collect();
-        let recovered = Recovered { headers: headers[kept..].to_vec(), decided, oldest: Height::FIRST };
+        let executed = headers.last().expect("genesis at least").height;
+        let owners = (1..=settings.genesis.window + 1).map(|above| owner(executed.plus(above))).collect();
+        let recovered = Recovered { headers: headers[kept..].to_vec(), owners, decided, oldest: Height::FIRST };
         let mut hands = Self {
             replica: Replica::new(settings.clone(), recovered),
             now: Time::from_micros(1_000_000),
@@ -245,7 +252,8 @@ impl Hands {
             state_root: payload_root(&state),
         };
         self.headers.push(header.clone());
-        self.step(Input::Executed { header, receipts });
+        let next = owner(header.height.plus(self.settings.genesis.window + 1));
+        self.step(Input::Executed { header, receipts, turn: Turn { missed: None, next } });
         true
     }
 
