@@ -8,6 +8,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
+    time::Duration,
 };
 
 use actix::prelude::*;
@@ -21,7 +22,7 @@ use crate::{
     metrics,
     protocol::{self, Evidence, Record, Setup, Slot, seat::Seat},
     replica::{
-        Effect, Fate, Input, Outbox, Replica as Brain, Ticket,
+        Effect, Event, Fate, Input, Outbox, Progress, Replica as Brain, Ticket,
         wire::{Frame, PeerStatus},
     },
     types::{BoundedVec, Digest, Height, Time, ValidatorIndex},
@@ -95,6 +96,8 @@ pub struct Waits {
 
 /// Commands in one forwarded frame.
 const FORWARD_MAX: usize = 4096;
+/// How often the progress of catching up is logged.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
 /// Evidence that is kept for operators.
 const EVIDENCE_MAX: usize = 64;
 
@@ -110,6 +113,8 @@ pub struct Replica {
     next_ticket: u64,
     armed: Option<Time>,
     evidence: Vec<Evidence>,
+    /// When the progress of catching up was last logged.
+    sync_logged: Option<Time>,
     outbox: Outbox,
 }
 
@@ -126,6 +131,7 @@ impl Replica {
             next_ticket: 0,
             armed: None,
             evidence: Vec::new(),
+            sync_logged: None,
             outbox: Outbox::default(),
         }
     }
@@ -141,6 +147,11 @@ impl Replica {
         }
         for event in outbox.events.drain(..) {
             self.ports.metrics.replica(&event);
+            if let Event::Syncing { is_syncing: false, executed, .. } = event
+                && self.sync_logged.take().is_some()
+            {
+                tracing::info!(height = %executed, "caught up");
+            }
         }
         self.outbox = outbox;
         self.show();
@@ -287,18 +298,36 @@ impl Replica {
     }
 
     /// Publishes what an operator may see, if it has changed.
-    fn show(&self) {
+    fn show(&mut self) {
         let view = self.brain.view();
         self.ports.heights.send_if_modified(|height| {
             let is_higher = view.executed > *height;
             *height = view.executed;
             is_higher
         });
+        if let Some(progress) = &view.sync {
+            self.log_progress(progress);
+        }
         self.ports.snapshot.send_if_modified(|snapshot| {
             let is_new = snapshot.view != view;
             *snapshot = Snapshot { view, proven: self.evidence.len() };
             is_new
         });
+    }
+
+    /// A line with a bar when catching up has taken a while, and again each second.
+    fn log_progress(&mut self, progress: &Progress) {
+        let now = self.ports.clock.now();
+        if progress.elapsed < PROGRESS_INTERVAL || self.sync_logged.is_some_and(|at| now.since(at) < PROGRESS_INTERVAL)
+        {
+            return;
+        }
+        self.sync_logged = Some(now);
+        let filled = usize::try_from(progress.percent() / 5).unwrap_or(0);
+        let Progress { executed, target, .. } = progress;
+        let (percent, blocks_per_second) = (progress.percent(), progress.blocks_per_second());
+        let seconds_left = progress.left().map(|left| left.as_secs());
+        tracing::info!(%executed, %target, percent, blocks_per_second, seconds_left, "catching up [{:<20}]", "#".repeat(filled));
     }
 
     fn arm(&mut self, ctx: &mut Context<Self>) {

@@ -11,6 +11,7 @@ use super::{
 use crate::{
     config::ApplicationName,
     protocol::ProtocolName,
+    replica::Progress,
     types::{Digest, Height, ValidatorIndex},
 };
 
@@ -28,6 +29,8 @@ struct StatusDocument<'a> {
     /// The live heights.
     in_window: Vec<Height>,
     syncing: bool,
+    /// How far catching up is.
+    sync: Option<Sync>,
     target_height: Height,
     role: Role,
     /// Our index among the validators.
@@ -39,6 +42,25 @@ struct StatusDocument<'a> {
     protocol: ProtocolName,
     application: ApplicationName,
     version: &'static str,
+}
+
+#[derive(Serialize)]
+struct Sync {
+    from_height: Height,
+    percent: u64,
+    blocks_per_second: u64,
+    seconds_left: Option<u64>,
+}
+
+impl From<&Progress> for Sync {
+    fn from(progress: &Progress) -> Self {
+        Self {
+            from_height: progress.from,
+            percent: progress.percent(),
+            blocks_per_second: progress.blocks_per_second(),
+            seconds_left: progress.left().map(|left| left.as_secs()),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -63,7 +85,8 @@ pub async fn status(shared: web::Data<Shared>) -> HttpResponse {
         state_root: status.view.state_root,
         round: status.round,
         in_window: status.view.in_window,
-        syncing: status.view.is_syncing,
+        syncing: status.view.sync.is_some(),
+        sync: status.view.sync.as_ref().map(Sync::from),
         target_height: status.view.target.max(status.view.executed),
         role: if status.index.is_some() { Role::Validator } else { Role::Listener },
         node: status.index,

@@ -179,7 +179,7 @@ impl Metrics {
         let series = &*self.0;
         self.height(view.executed);
         series.target_height.set(whole(view.target.get()));
-        series.syncing.set(i64::from(view.is_syncing));
+        series.syncing.set(i64::from(view.sync.is_some()));
         series.live_instances.set(size(view.in_window.len()));
         series.mempool_commands.set(size(view.mempool_commands));
         series.mempool_bytes.set(size(view.mempool_bytes));

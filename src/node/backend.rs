@@ -219,7 +219,7 @@ impl Backend for NodeBackend {
     fn readiness(&self) -> Result<(), String> {
         let view = self.snapshot.borrow().view.clone();
         let lag = view.target.above(view.executed);
-        if view.is_syncing || lag > READY_LAG_MAX {
+        if view.sync.is_some() || lag > READY_LAG_MAX {
             return Err(format!("behind: executed {} of {}", view.executed, view.target));
         }
         let reachable = self

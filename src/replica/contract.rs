@@ -317,8 +317,8 @@ pub struct View {
     pub state_root: Option<Digest>,
     /// How far the furthest peer says it is.
     pub target: Height,
-    /// Whether blocks are being fetched.
-    pub is_syncing: bool,
+    /// How far catching up is, while blocks are being fetched.
+    pub sync: Option<super::Progress>,
     /// Live heights.
     pub in_window: Vec<Height>,
     /// Waiting commands.

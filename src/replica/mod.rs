@@ -37,6 +37,7 @@ mod demand;
 mod fair;
 mod flight;
 mod forward;
+mod lag;
 mod mempool;
 mod order;
 mod peers;
@@ -58,6 +59,8 @@ pub use contract::*;
 use demand::Demands;
 use flight::{Flights, Stage};
 use forward::Forwarder;
+use lag::Lag;
+pub use lag::Progress;
 use mempool::{Key, Mempool};
 use order::Order;
 use peers::Peers;
@@ -88,7 +91,7 @@ pub struct Replica {
     recovered: BTreeMap<Height, Block>,
     oldest: Height,
     has_begun: bool,
-    is_syncing: bool,
+    lag: Lag,
     announced_at: Time,
     now: Time,
 }
@@ -115,7 +118,7 @@ impl Replica {
             recovered: recovered.decided,
             oldest: recovered.oldest,
             has_begun: false,
-            is_syncing: false,
+            lag: Lag::default(),
             announced_at: Time::ZERO,
             now: Time::ZERO,
         }
@@ -170,7 +173,7 @@ impl Replica {
             executed: self.chain.executed(),
             state_root: Some(self.chain.tip().state_root),
             target: self.peers.target(self.now).max(self.chain.executed()),
-            is_syncing: self.is_syncing,
+            sync: self.lag.progress(self.now, self.chain.executed(), self.peers.target(self.now)),
             in_window: self.chain.live().collect(),
             mempool_commands: self.mempool.len(),
             mempool_bytes: self.mempool.bytes(),
@@ -361,9 +364,8 @@ impl Replica {
     fn watch_lag(&mut self, out: &mut Outbox) {
         let (executed, target) = (self.chain.executed(), self.peers.target(self.now));
         let gap = target.above(executed);
-        let is_syncing = gap > 1 && (self.is_syncing || self.catch_up.is_fetching(&self.peers));
-        if is_syncing != self.is_syncing {
-            self.is_syncing = is_syncing;
+        let is_syncing = gap > 1 && (self.lag.is_syncing() || self.catch_up.is_fetching(&self.peers));
+        if self.lag.note(self.now, executed, is_syncing) {
             out.events.push(Event::Syncing { is_syncing, executed, target: target.max(executed) });
         }
     }

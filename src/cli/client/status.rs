@@ -73,7 +73,10 @@ fn row(node: &str, answer: &Result<Value, Trouble>) -> Vec<String> {
     };
     let root: String = show(&status["state_root"]).chars().take(12).collect();
     let state = match status["syncing"].as_bool() {
-        Some(true) => format!("syncing to {}", show(&status["target_height"])),
+        Some(true) => {
+            let (target, percent) = (show(&status["target_height"]), show(&status["sync"]["percent"]));
+            format!("syncing to {target}, {percent} %")
+        }
         _ => String::new(),
     };
     let (role, height, round) = (show(&status["role"]), show(&status["height"]), show(&status["round"]));
@@ -87,7 +90,7 @@ mod tests {
     use crate::cli::client::testing::{Answer, FakeNode, closed_port};
 
     const STATUS: &str = r#"{"height":5,"role":"validator","round":0,"state_root":"abcdefabcdefabcdef","syncing":true,
-                             "target_height":9,"peers":3,"mempool":{"commands":1,"bytes":2}}"#;
+                             "target_height":9,"sync":{"percent":55},"peers":3,"mempool":{"commands":1,"bytes":2}}"#;
 
     #[test]
     fn succeeds_when_any_node_answers() {
@@ -101,7 +104,7 @@ mod tests {
     fn rows_show_the_essentials() {
         let status: Value = serde_json::from_str(STATUS).unwrap();
         let row = row("u", &Ok(status.clone()));
-        assert_eq!(row, ["u", "validator", "5", "0", "abcdefabcdef", "3", "1", "syncing to 9"]);
+        assert_eq!(row, ["u", "validator", "5", "0", "abcdefabcdef", "3", "1", "syncing to 9, 55 %"]);
         assert_eq!(document("u", &Ok(status))["url"], "u");
     }
 }

@@ -39,11 +39,11 @@ fn fetches_verifies_and_executes_what_peers_have() {
         (1..=3).for_each(|peer| hands.peer_up(peer, None));
         (1..=3).for_each(|peer| hands.status(peer, 100));
         assert_eq!(hands.fetches().len(), 1, "the size of an answer is not known yet");
-        assert!(hands.replica.view().is_syncing);
+        assert!(hands.replica.view().sync.is_some());
         serve_all(&mut hands, 100, 10);
         assert_eq!(hands.executed(), height(100));
         assert_eq!(hands.applied.len(), 100);
-        assert!(!hands.replica.view().is_syncing);
+        assert!(hands.replica.view().sync.is_none());
         assert_eq!(hands.open.keys().map(|h| h.get()).collect::<Vec<_>>(), (101..=100 + window).collect::<Vec<_>>());
         let synced = hands.events.iter().filter(|event| matches!(event, Event::Synced { .. })).count();
         assert_eq!(synced, 100);
@@ -157,9 +157,9 @@ fn a_claim_that_is_not_made_good_is_forgotten() {
     let mut hands = Hands::new(1, 0);
     hands.peer_up(1, None);
     hands.status(1, u64::MAX);
-    assert!(hands.replica.view().is_syncing);
+    assert!(hands.replica.view().sync.is_some());
     hands.step(Input::Blocks { peer: Peer(1), blocks: vec![] });
-    assert!(!hands.replica.view().is_syncing);
+    assert!(hands.replica.view().sync.is_none());
     assert_eq!(hands.replica.view().target, Height::ZERO);
     hands.take();
     hands.pass(millis(60_000));
