@@ -30,6 +30,8 @@ pub struct Scenario {
     pub protocol: ProtocolName,
     /// How many validators of equal power.
     pub validators: usize,
+    /// How many of them never come up.
+    pub absent: usize,
     /// How many commands clients submit.
     pub commands: usize,
     /// How many heights are live at once.
@@ -45,6 +47,7 @@ impl Default for Scenario {
         Self {
             protocol: ProtocolName::Streamlette,
             validators: 4,
+            absent: 0,
             commands: 20,
             window: 1,
             faults: Faults::LIGHT,
@@ -75,6 +78,8 @@ pub struct Report {
     pub steps: u64,
     /// The highest executed height.
     pub height: Height,
+    /// How long each client waited for its answer, in the order of the answers.
+    pub latencies: Vec<Duration>,
     /// When it ended.
     pub ended: Time,
     /// What did not hold.
@@ -124,6 +129,8 @@ struct World<'w> {
     checkers: Vec<Box<dyn Checker>>,
     violation: Option<Violation>,
     height: Height,
+    submitted: BTreeMap<Digest, Time>,
+    latencies: Vec<Duration>,
     /// Who watches.
     watcher: Option<&'w mut dyn FnMut(&str)>,
 }
@@ -166,6 +173,8 @@ impl<'w> World<'w> {
             checkers: checkers::all(),
             violation: None,
             height: Height::ZERO,
+            submitted: BTreeMap::new(),
+            latencies: Vec::new(),
             watcher,
             genesis,
             scenario,
@@ -176,7 +185,7 @@ impl<'w> World<'w> {
     }
 
     fn schedule_everything(&mut self) {
-        for node in 0..self.places.len() {
+        for node in 0..self.present() {
             let delay = self.dice.span(Duration::ZERO, Duration::from_millis(20));
             self.schedule(delay, Event::Restart(node));
         }
@@ -208,8 +217,13 @@ impl<'w> World<'w> {
         }
         let tips: Vec<_> = self.places.iter().filter_map(|place| Some(place.node.as_ref()?.tip().clone())).collect();
         self.see(&Sight::End { now: self.now, tips: &tips });
-        let Self { hash, steps, height, now, violation, .. } = self;
-        Report { hash: hash.finish(), steps, height, ended: now, violation }
+        let Self { hash, steps, height, latencies, now, violation, .. } = self;
+        Report { hash: hash.finish(), steps, height, latencies, ended: now, violation }
+    }
+
+    /// How many validators ever come up: the first.
+    fn present(&self) -> usize {
+        self.places.len().saturating_sub(self.scenario.absent)
     }
 
     /// Everything answered, faults over, everyone up and equal.
@@ -217,7 +231,9 @@ impl<'w> World<'w> {
         let is_quiet = self.clients.len() == self.scenario.commands && self.clients.are_served();
         is_quiet
             && self.now > Time::ZERO.plus(self.scenario.faults.stabilisation)
-            && self.places.iter().all(|place| place.node.as_ref().is_some_and(|node| node.tip().height == self.height))
+            && self.places[..self.present()]
+                .iter()
+                .all(|place| place.node.as_ref().is_some_and(|node| node.tip().height == self.height))
     }
 
     fn happen(&mut self, event: Event) {
@@ -357,7 +373,7 @@ impl<'w> World<'w> {
         if self.is_stable() {
             return;
         }
-        let victim = usize::try_from(self.dice.below(self.places.len() as u64)).unwrap_or(0);
+        let victim = usize::try_from(self.dice.below(self.present() as u64)).unwrap_or(0);
         let place = &mut self.places[victim];
         if let Some(node) = place.node.take() {
             let storage = place.mailboxes.get_mut(&Mailbox::Storage).and_then(VecDeque::pop_front);
@@ -407,6 +423,7 @@ impl<'w> World<'w> {
             return;
         }
         let command = self.clients.arrive(&mut self.dice);
+        self.submitted.insert(command, self.now);
         self.see(&Sight::Submitted { command });
         self.ask(command);
         let pause = self.scenario.faults.stabilisation / u32::try_from(self.scenario.commands).unwrap_or(1);
@@ -420,7 +437,7 @@ impl<'w> World<'w> {
         if !self.clients.waits(&id) {
             return;
         }
-        let node = usize::try_from(self.dice.below(self.places.len() as u64)).unwrap_or(0);
+        let node = usize::try_from(self.dice.below(self.present() as u64)).unwrap_or(0);
         if let Some(brain) = &self.places[node].node {
             let (ticket, command) = self.clients.ask(node, id);
             match brain.reply(&id) {
@@ -438,6 +455,7 @@ impl<'w> World<'w> {
             Fate::Accepted | Fate::Full => {}
             Fate::Committed { height, .. } => {
                 self.clients.answered(&command);
+                self.latencies.extend(self.submitted.remove(&command).map(|since| self.now.since(since)));
                 self.see(&Sight::Answered { command, height: *height });
             }
             Fate::Conflict | Fate::Expired => self.see(&Sight::Refused { command, fate }),

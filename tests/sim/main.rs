@@ -64,6 +64,21 @@ fn a_window_on_a_bad_day_agrees_and_answers() {
     play(&Scenario { window: 4, faults: Faults::HEAVY, ..Scenario::default() }, 40);
 }
 
+/// `OB-3`: with the lane of the dead skipped for longer each time, clients soon wait hardly longer.
+#[test]
+fn a_dead_validator_costs_little() {
+    let mean_of_last = |count: usize, scenario: &Scenario| {
+        let report = run(scenario, 1);
+        assert_eq!(report.violation, None);
+        let last = &report.latencies[scenario.commands - count..];
+        last.iter().sum::<Duration>() / u32::try_from(count).unwrap()
+    };
+    let healthy = Scenario { commands: 400, faults: Faults::NONE, ..Scenario::default() };
+    let wounded = Scenario { absent: 1, commands: 2_000, ..healthy.clone() };
+    let (wounded, healthy) = (mean_of_last(1_000, &wounded), mean_of_last(300, &healthy));
+    assert!(wounded <= 2 * healthy, "with one of four dead {wounded:?}, instead of {healthy:?}, on average");
+}
+
 #[test]
 fn equal_seeds_play_equal_worlds_and_others_do_not() {
     let scenario = Scenario { commands: 5, ..Scenario::default() };
