@@ -15,16 +15,14 @@ use std::{
 };
 
 use actix::prelude::*;
-use bytes::Bytes;
 
-use super::{Pacemaker, Ports, executor::Validate, network::To, pacemaker, replica, router, verifier};
+use super::{Ports, executor::Validate, network::To, pacemaker, port::Receive, replica, router, verifier};
 use crate::{
     crypto::Verified,
     journal::Entry,
     metrics,
     protocol::{
-        self, Effect, Electorate, Event, Input, Judgement, Message as Wire, Origin, Record, Rejection, Slot, Summary,
-        Token, View,
+        self, Effect, Electorate, Event, Input, Judgement, Message as Wire, Origin, Record, Rejection, Summary, Token,
         seat::{Errand, Seat},
     },
     replica::wire::Frame,
@@ -79,18 +77,6 @@ pub struct Pull {
 pub struct Tell(
     /// What.
     pub Input,
-);
-
-/// Asks what an operator may see.
-#[derive(actix::Message)]
-#[rtype(result = "Seen")]
-pub struct Look;
-
-/// What an operator may see.
-#[derive(actix::MessageResponse)]
-pub struct Seen(
-    /// The view.
-    pub View,
 );
 
 impl Decider {
@@ -148,11 +134,11 @@ impl Decider {
             Effect::Answer { message, .. } => self.answers.push(message),
             Effect::Ask { peer, summary } => {
                 let ask = router::Ask { validator: peer, height: self.height, instance: self.electorate.id, summary };
-                self.ports.count_refused(metrics::Actor::Router, self.ports.router.try_send(ask).is_err());
+                let _ = self.ports.router.offer(ask);
             }
-            Effect::Build { slot, .. } => self.ports.replica(replica::Build { slot }),
+            Effect::Build { slot, .. } => self.ports.replica.insist(replica::Build { slot }),
             Effect::Validate { id, height, proposer, payload } => {
-                let word = self.ports.executor.send(Validate { height, proposer, payload }).into_actor(self);
+                let word = self.ports.executor.ask(Validate { height, proposer, payload }).into_actor(self);
                 ctx.spawn(word.map(move |word, decider, ctx| {
                     if let Ok(word) = word {
                         decider.step(Input::Verdict { id, verdict: word.0 }, ctx);
@@ -161,10 +147,10 @@ impl Decider {
             }
             Effect::Decided { height, payload, certificate } => {
                 let block = crate::app::Block { height, payload, certificate };
-                self.ports.replica(replica::Decided { block });
+                self.ports.replica.insist(replica::Decided { block });
             }
-            Effect::Behind { height, .. } => self.ports.replica(replica::Behind { height }),
-            Effect::Evidence(evidence) => self.ports.replica(replica::Proven { evidence }),
+            Effect::Behind { height, .. } => self.ports.replica.insist(replica::Behind { height }),
+            Effect::Evidence(evidence) => self.ports.replica.insist(replica::Proven { evidence }),
             // Not of one-shot protocols: nothing long-lived to lead, to deliver, to fetch or to forget. A finished
             // instance is closed by the replica, once its block is executed.
             Effect::Leading { .. }
@@ -179,7 +165,7 @@ impl Decider {
     fn verify(&mut self, origin: Origin, message: Wire, ctx: &mut Context<Self>) {
         self.checks += 1;
         let check = verifier::Check { message, electorate: Arc::clone(&self.electorate) };
-        let checked = self.ports.verifier.send(check).into_actor(self);
+        let checked = self.ports.verifier.ask(check).into_actor(self);
         ctx.spawn(checked.map(move |checked, decider, ctx| {
             decider.checks -= 1;
             match checked {
@@ -239,7 +225,7 @@ impl Decider {
         }
         self.armed = deadline;
         let alarm = deadline.map(|time| (time, ctx.address().recipient()));
-        arm(&self.ports.pacemaker, pacemaker::Sleeper::Decider(self.height), alarm);
+        self.ports.pacemaker.insist(pacemaker::Arm { sleeper: pacemaker::Sleeper::Decider(self.height), alarm });
     }
 
     fn watch(&self, now: Time, event: Event) {
@@ -262,20 +248,6 @@ impl Decider {
     }
 }
 
-/// Arms the pacemaker; waits in a task of its own when its mailbox is full, which a deadline is worth.
-pub(super) fn arm(
-    pacemaker: &Addr<Pacemaker>,
-    sleeper: pacemaker::Sleeper,
-    alarm: Option<(Time, Recipient<pacemaker::Wake>)>,
-) {
-    if let Err(SendError::Full(arm)) = pacemaker.try_send(pacemaker::Arm { sleeper, alarm }) {
-        let pacemaker = pacemaker.clone();
-        actix::spawn(async move {
-            let _ = pacemaker.send(arm).await;
-        });
-    }
-}
-
 impl Actor for Decider {
     type Context = Context<Self>;
 
@@ -287,16 +259,16 @@ impl Actor for Decider {
     }
 
     fn stopped(&mut self, _: &mut Self::Context) {
-        arm(&self.ports.pacemaker, pacemaker::Sleeper::Decider(self.height), None);
+        self.ports.pacemaker.insist(pacemaker::Arm { sleeper: pacemaker::Sleeper::Decider(self.height), alarm: None });
     }
 }
 
-impl Handler<Arrived> for Decider {
+impl Receive<Arrived> for Decider {
     type Result = ();
 
-    fn handle(&mut self, Arrived { origin, message }: Arrived, ctx: &mut Self::Context) {
+    fn receive(&mut self, Arrived { origin, message }: Arrived, ctx: &mut Self::Context) {
         if self.checks >= CHECKS_MAX {
-            self.ports.count_refused(metrics::Actor::Verifier, true);
+            self.ports.metrics.mailbox_refused(metrics::Actor::Verifier);
             self.judge(origin, Judgement::Ignore);
             return;
         }
@@ -304,20 +276,20 @@ impl Handler<Arrived> for Decider {
     }
 }
 
-impl Handler<Pull> for Decider {
+impl Receive<Pull> for Decider {
     type Result = Option<Wire>;
 
-    fn handle(&mut self, Pull { summary, budget }: Pull, ctx: &mut Self::Context) -> Option<Wire> {
+    fn receive(&mut self, Pull { summary, budget }: Pull, ctx: &mut Self::Context) -> Option<Wire> {
         self.answers.clear();
         self.step(Input::Pull { asker: 0, summary, budget }, ctx);
         self.answers.pop()
     }
 }
 
-impl Handler<Tell> for Decider {
+impl Receive<Tell> for Decider {
     type Result = ();
 
-    fn handle(&mut self, Tell(input): Tell, ctx: &mut Self::Context) {
+    fn receive(&mut self, Tell(input): Tell, ctx: &mut Self::Context) {
         self.step(input, ctx);
     }
 }
@@ -331,28 +303,15 @@ impl Handler<pacemaker::Wake> for Decider {
     }
 }
 
-impl Handler<Look> for Decider {
-    type Result = Seen;
-
-    fn handle(&mut self, _: Look, _: &mut Self::Context) -> Seen {
-        Seen(self.seat.view())
-    }
-}
-
 /// Ends the instance.
 #[derive(actix::Message)]
 #[rtype(result = "()")]
 pub struct Close;
 
-impl Handler<Close> for Decider {
+impl Receive<Close> for Decider {
     type Result = ();
 
-    fn handle(&mut self, _: Close, ctx: &mut Self::Context) {
+    fn receive(&mut self, _: Close, ctx: &mut Self::Context) {
         ctx.stop();
     }
-}
-
-/// An offer for a slot, from the replica.
-pub fn offer(slot: Slot, payload: Option<Bytes>) -> Tell {
-    Tell(Input::Payload { slot, payload })
 }

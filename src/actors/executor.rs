@@ -6,7 +6,10 @@
 
 use actix::prelude::*;
 
-use super::storage::{StoragePort, StoreReader};
+use super::{
+    port::Receive,
+    storage::{StoragePort, StoreReader},
+};
 use crate::{
     app::{self, Block, Header, Receipt, Turn},
     protocol::Verdict,
@@ -75,20 +78,20 @@ impl Actor for Executor {
     }
 }
 
-impl Handler<Execute> for Executor {
+impl Receive<Execute> for Executor {
     type Result = Executed;
 
-    fn handle(&mut self, Execute { block, instance }: Execute, _: &mut Self::Context) -> Executed {
+    fn receive(&mut self, Execute { block, instance }: Execute, _: &mut Self::Context) -> Executed {
         let app::Executed { header, receipts, turn, changes } = self.brain.execute(&self.reader, &block, instance);
         self.storage.commit(header.height, changes);
         Executed { header, receipts, turn }
     }
 }
 
-impl Handler<Validate> for Executor {
+impl Receive<Validate> for Executor {
     type Result = Word;
 
-    fn handle(&mut self, Validate { height, proposer, payload }: Validate, _: &mut Self::Context) -> Word {
+    fn receive(&mut self, Validate { height, proposer, payload }: Validate, _: &mut Self::Context) -> Word {
         Word(self.brain.validate(&self.reader, height, proposer, &payload))
     }
 }

@@ -9,6 +9,7 @@ pub mod decider;
 pub mod executor;
 pub mod network;
 pub mod pacemaker;
+pub mod port;
 pub mod replica;
 pub mod router;
 pub mod storage;
@@ -19,15 +20,14 @@ use std::sync::{
     atomic::{AtomicU32, AtomicU64, Ordering},
 };
 
-use actix::prelude::*;
 pub use clock::Clock;
 use tokio::sync::watch;
 
-use self::network::FrameTicket;
 pub use self::{decider::Decider, executor::Executor, pacemaker::Pacemaker, router::Router, verifier::Verifier};
+use self::{network::FrameTicket, port::Port};
 use crate::{
     app::Application,
-    metrics::{self, Metrics},
+    metrics::Metrics,
     protocol::{Judgement, ProtocolName},
     replica::{View, wire::PeerStatus},
     types::{Digest, Height, ValidatorSet},
@@ -75,36 +75,20 @@ pub struct Ports {
     /// The swarm.
     pub network: network::NetworkPort,
     /// Deadlines.
-    pub pacemaker: Addr<Pacemaker>,
+    pub pacemaker: Port<Pacemaker>,
     /// Signatures.
-    pub verifier: Addr<Verifier>,
+    pub verifier: Port<Verifier>,
     /// The application's thread.
-    pub executor: Addr<Executor>,
+    pub executor: Port<Executor>,
     /// Messages in and questions out.
-    pub router: Addr<Router>,
+    pub router: Port<Router>,
     /// The ordering brain.
-    pub replica: Addr<replica::Replica>,
+    pub replica: Port<replica::Replica>,
     /// Numbers for operators.
     pub metrics: Metrics,
 }
 
 impl Ports {
-    /// Tells the replica something that must not be lost: when its mailbox is full, a task of its own waits.
-    fn replica<M>(&self, message: M)
-    where
-        M: Message + Send + 'static,
-        M::Result: Send,
-        replica::Replica: Handler<M>,
-    {
-        if let Err(SendError::Full(message)) = self.replica.try_send(message) {
-            self.count_refused(metrics::Actor::Replica, true);
-            let replica = self.replica.clone();
-            actix::spawn(async move {
-                let _ = replica.send(message).await;
-            });
-        }
-    }
-
     /// The word on a frame, if somebody waits for it.
     fn judge(&self, ticket: Option<Digest>, judgement: Judgement) {
         self.network.judge(FrameTicket(ticket), judgement);
@@ -112,11 +96,5 @@ impl Ports {
 
     fn next_resend(&self) -> u32 {
         self.resends.fetch_add(1, Ordering::Relaxed)
-    }
-
-    fn count_refused(&self, actor: metrics::Actor, refused: bool) {
-        if refused {
-            self.metrics.mailbox_refused(actor);
-        }
     }
 }

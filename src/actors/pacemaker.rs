@@ -13,7 +13,7 @@ use std::{
 
 use actix::prelude::*;
 
-use super::Clock;
+use super::{Clock, port::Receive};
 use crate::types::{Height, Time};
 
 /// When a full mailbox is tried again.
@@ -110,10 +110,10 @@ impl Actor for Pacemaker {
     }
 }
 
-impl Handler<Arm> for Pacemaker {
+impl Receive<Arm> for Pacemaker {
     type Result = ();
 
-    fn handle(&mut self, Arm { sleeper, alarm }: Arm, ctx: &mut Self::Context) {
+    fn receive(&mut self, Arm { sleeper, alarm }: Arm, ctx: &mut Self::Context) {
         self.set(sleeper, alarm);
         self.rearm(ctx);
     }

@@ -14,7 +14,13 @@ use std::{
 use actix::prelude::*;
 use tokio::sync::oneshot;
 
-use super::{Clock, Ports, Snapshot, decider, executor, network::To, pacemaker, router, verifier};
+use super::{
+    Clock, Ports, Snapshot, decider, executor,
+    network::To,
+    pacemaker,
+    port::{Port, Receive},
+    router, verifier,
+};
 use crate::{
     app::{Block, Command},
     crypto::SecretKey,
@@ -108,7 +114,7 @@ pub struct Replica {
     ports: Ports,
     /// The journal's records of instances that were live at the last stop.
     records: BTreeMap<Digest, Vec<Record>>,
-    live: BTreeMap<Height, Addr<decider::Decider>>,
+    live: BTreeMap<Height, Port<decider::Decider>>,
     waiting: HashMap<Ticket, FateSender>,
     next_ticket: u64,
     armed: Option<Time>,
@@ -174,13 +180,10 @@ impl Replica {
                 self.forward(&to, commands);
             }
             Effect::Fetch { peer, from } => {
-                self.ports.count_refused(
-                    metrics::Actor::Router,
-                    self.ports.router.try_send(router::Fetch { peer, from }).is_err(),
-                );
+                let _ = self.ports.router.offer(router::Fetch { peer, from });
             }
             Effect::Check { peer, block, electorate } => {
-                let checked = self.ports.verifier.send(verifier::CheckBlock { block, electorate }).into_actor(self);
+                let checked = self.ports.verifier.ask(verifier::CheckBlock { block, electorate }).into_actor(self);
                 ctx.spawn(checked.map(move |block, replica, ctx| {
                     if let Ok(block) = block {
                         replica.step(Input::Checked { peer, block }, ctx);
@@ -228,10 +231,11 @@ impl Replica {
             ctx.set_mailbox_capacity(super::MAILBOX);
             decider::Decider::new(seat, height, electorate, records, ports)
         });
+        let decider = Port::new(decider, metrics::Actor::Decider, self.ports.metrics.clone());
         self.live.insert(height, decider.clone());
         // What was executed before it was opened, after a restart most of all, it hears of only here.
         self.to_decider(height, protocol::Input::Executed { height: self.brain.view().executed });
-        let routed = self.ports.router.send(router::Route { instance, height, decider }).into_actor(self);
+        let routed = self.ports.router.ask(router::Route { instance, height, decider }).into_actor(self);
         ctx.spawn(routed.map(|_, _, _| ()));
     }
 
@@ -240,19 +244,14 @@ impl Replica {
         let router = self.ports.router.clone();
         actix::spawn(async move {
             // The way first, so that nothing is sent to an actor that is gone.
-            let _ = router.send(router::Unroute { height }).await;
-            let _ = decider.send(decider::Close).await;
+            let _ = router.ask(router::Unroute { height }).await;
+            let _ = decider.ask(decider::Close).await;
         });
     }
 
     fn to_decider(&self, height: Height, input: protocol::Input) {
-        let Some(decider) = self.live.get(&height) else { return };
-        if let Err(SendError::Full(tell)) = decider.try_send(decider::Tell(input)) {
-            self.ports.count_refused(metrics::Actor::Decider, true);
-            let decider = decider.clone();
-            actix::spawn(async move {
-                let _ = decider.send(tell).await;
-            });
+        if let Some(decider) = self.live.get(&height) {
+            decider.insist(decider::Tell(input));
         }
     }
 
@@ -270,7 +269,7 @@ impl Replica {
     }
 
     fn execute(&mut self, block: Block, instance: Digest, ctx: &mut Context<Self>) {
-        let executed = self.ports.executor.send(executor::Execute { block, instance }).into_actor(self);
+        let executed = self.ports.executor.ask(executor::Execute { block, instance }).into_actor(self);
         ctx.spawn(executed.map(|executed, replica, ctx| {
             let Ok(executor::Executed { header, receipts, turn }) = executed else { return };
             let height = header.height;
@@ -335,7 +334,7 @@ impl Replica {
         if deadline != self.armed {
             self.armed = deadline;
             let alarm = deadline.map(|time| (time, ctx.address().recipient()));
-            decider::arm(&self.ports.pacemaker, pacemaker::Sleeper::Replica, alarm);
+            self.ports.pacemaker.insist(pacemaker::Arm { sleeper: pacemaker::Sleeper::Replica, alarm });
         }
     }
 }
@@ -363,10 +362,10 @@ impl Actor for Replica {
     }
 }
 
-impl Handler<Tell> for Replica {
+impl Receive<Tell> for Replica {
     type Result = ();
 
-    fn handle(&mut self, Tell(input): Tell, ctx: &mut Self::Context) {
+    fn receive(&mut self, Tell(input): Tell, ctx: &mut Self::Context) {
         self.step(input, ctx);
     }
 }
@@ -380,45 +379,45 @@ impl Handler<pacemaker::Wake> for Replica {
     }
 }
 
-impl Handler<Build> for Replica {
+impl Receive<Build> for Replica {
     type Result = ();
 
-    fn handle(&mut self, Build { slot }: Build, ctx: &mut Self::Context) {
+    fn receive(&mut self, Build { slot }: Build, ctx: &mut Self::Context) {
         self.step(Input::Build { slot, wall_ms: Clock::wall_ms() }, ctx);
     }
 }
 
-impl Handler<Decided> for Replica {
+impl Receive<Decided> for Replica {
     type Result = ();
 
-    fn handle(&mut self, Decided { block }: Decided, ctx: &mut Self::Context) {
+    fn receive(&mut self, Decided { block }: Decided, ctx: &mut Self::Context) {
         self.step(Input::Decided { block }, ctx);
     }
 }
 
-impl Handler<Behind> for Replica {
+impl Receive<Behind> for Replica {
     type Result = ();
 
-    fn handle(&mut self, Behind { height }: Behind, _: &mut Self::Context) {
+    fn receive(&mut self, Behind { height }: Behind, _: &mut Self::Context) {
         // Peers announce how far they are, and the block is fetched from one of them with its certificate.
         tracing::debug!(%height, "decided elsewhere");
     }
 }
 
-impl Handler<Proven> for Replica {
+impl Receive<Proven> for Replica {
     type Result = ();
 
-    fn handle(&mut self, Proven { evidence }: Proven, _: &mut Self::Context) {
+    fn receive(&mut self, Proven { evidence }: Proven, _: &mut Self::Context) {
         if self.evidence.len() < EVIDENCE_MAX {
             self.evidence.push(evidence);
         }
     }
 }
 
-impl Handler<Submit> for Replica {
+impl Receive<Submit> for Replica {
     type Result = ();
 
-    fn handle(&mut self, Submit { commands }: Submit, ctx: &mut Self::Context) {
+    fn receive(&mut self, Submit { commands }: Submit, ctx: &mut Self::Context) {
         for (command, sender) in commands {
             let ticket = Ticket(self.next_ticket);
             self.next_ticket += 1;
@@ -443,10 +442,10 @@ impl Replica {
     }
 }
 
-impl Handler<Waits> for Replica {
+impl Receive<Waits> for Replica {
     type Result = bool;
 
-    fn handle(&mut self, Waits { command }: Waits, _: &mut Self::Context) -> bool {
+    fn receive(&mut self, Waits { command }: Waits, _: &mut Self::Context) -> bool {
         self.brain.waits(&command)
     }
 }

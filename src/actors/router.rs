@@ -12,10 +12,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use actix::prelude::*;
 
-use super::{Ports, decider, network::NetworkEvent, replica};
+use super::{
+    Ports, decider,
+    network::NetworkEvent,
+    port::{Port, Receive},
+    replica,
+};
 use crate::{
     app::{self, Block, Command},
-    metrics,
     protocol::{Judgement, Origin, Summary},
     replica::{
         Input, Peer,
@@ -37,7 +41,7 @@ pub struct Route {
     /// Its height.
     pub height: Height,
     /// Its decider.
-    pub decider: Addr<decider::Decider>,
+    pub decider: Port<decider::Decider>,
 }
 
 /// Closes the way of a height.
@@ -74,7 +78,7 @@ pub struct Fetch {
 
 struct Way {
     instance: Digest,
-    decider: Addr<decider::Decider>,
+    decider: Port<decider::Decider>,
 }
 
 /// The actor.
@@ -150,14 +154,13 @@ impl Router {
         let Some(way) = self.ways.get(&height) else { return };
         let validator = self.peers.get(&peer).copied().flatten();
         let arrived = decider::Arrived { origin: Origin { validator, ticket }, message };
-        if way.decider.try_send(arrived).is_err() {
-            self.ports.count_refused(metrics::Actor::Decider, true);
+        if way.decider.offer(arrived).is_err() {
             self.ports.judge(ticket, Judgement::Ignore);
         }
     }
 
     fn tell(&self, input: Input) {
-        self.ports.replica(replica::Tell(input));
+        self.ports.replica.insist(replica::Tell(input));
     }
 
     fn request(&mut self, peer: Peer, request: Request, reply: super::network::Reply, ctx: &mut Context<Self>) {
@@ -165,7 +168,7 @@ impl Router {
             Request::Diff { height, instance, summary } => match self.ways.get(&height) {
                 Some(way) if way.instance == instance => {
                     let budget = self.ports.diff_bytes_max;
-                    let pulled = way.decider.send(decider::Pull { summary, budget }).into_actor(self);
+                    let pulled = way.decider.ask(decider::Pull { summary, budget }).into_actor(self);
                     ctx.spawn(pulled.map(|diff, router, _| match diff {
                         Ok(Some(diff)) => reply.answer(Response::Diff(diff)),
                         Ok(None) | Err(_) => reply.answer(Response::Nothing(router.status())),
@@ -220,7 +223,7 @@ impl Router {
             self.validators.insert(validator, peer);
             for way in self.ways.values() {
                 let up = decider::Tell(crate::protocol::Input::PeerUp { validator });
-                self.ports.count_refused(metrics::Actor::Decider, way.decider.try_send(up).is_err());
+                let _ = way.decider.offer(up);
             }
         }
         self.tell_surely(Input::PeerUp { peer, validator }, ctx);
@@ -237,7 +240,7 @@ impl Router {
 
     /// For what does not come again. In order: the router handles nothing else until the replica has room.
     fn tell_surely(&self, input: Input, ctx: &mut Context<Self>) {
-        let told = self.ports.replica.send(replica::Tell(input)).into_actor(self);
+        let told = self.ports.replica.ask(replica::Tell(input)).into_actor(self);
         ctx.wait(told.map(|_, _, _| ()));
     }
 }
@@ -265,10 +268,10 @@ impl StreamHandler<NetworkEvent> for Router {
     }
 }
 
-impl Handler<Route> for Router {
+impl Receive<Route> for Router {
     type Result = ();
 
-    fn handle(&mut self, Route { instance, height, decider }: Route, _: &mut Self::Context) {
+    fn receive(&mut self, Route { instance, height, decider }: Route, _: &mut Self::Context) {
         self.ways.insert(height, Way { instance, decider });
         for early in self.early.take(height) {
             if early.instance == instance {
@@ -280,10 +283,10 @@ impl Handler<Route> for Router {
     }
 }
 
-impl Handler<Unroute> for Router {
+impl Receive<Unroute> for Router {
     type Result = ();
 
-    fn handle(&mut self, Unroute { height }: Unroute, _: &mut Self::Context) {
+    fn receive(&mut self, Unroute { height }: Unroute, _: &mut Self::Context) {
         self.ways.remove(&height);
         for late in self.early.take(height) {
             self.ports.judge(late.ticket, Judgement::Ignore);
@@ -291,10 +294,10 @@ impl Handler<Unroute> for Router {
     }
 }
 
-impl Handler<Ask> for Router {
+impl Receive<Ask> for Router {
     type Result = ();
 
-    fn handle(&mut self, Ask { validator, height, instance, summary }: Ask, ctx: &mut Self::Context) {
+    fn receive(&mut self, Ask { validator, height, instance, summary }: Ask, ctx: &mut Self::Context) {
         let Some(&peer) = self.validators.get(&validator) else { return };
         if !self.asking.insert((validator, height)) {
             return;
@@ -309,10 +312,10 @@ impl Handler<Ask> for Router {
     }
 }
 
-impl Handler<Fetch> for Router {
+impl Receive<Fetch> for Router {
     type Result = ();
 
-    fn handle(&mut self, Fetch { peer, from }: Fetch, ctx: &mut Self::Context) {
+    fn receive(&mut self, Fetch { peer, from }: Fetch, ctx: &mut Self::Context) {
         let fetched = self.ports.network.request(peer, Request::Blocks { from });
         ctx.spawn(fetched.into_actor(self).map(move |response, router, _| match response {
             Ok(response @ Response::Blocks { .. }) => router.answered(peer, from, response),

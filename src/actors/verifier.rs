@@ -14,6 +14,8 @@ use actix::prelude::*;
 use rand_core::SeedableRng as _;
 use tokio::sync::oneshot;
 
+use super::port::Receive;
+
 use crate::{
     app::Block,
     crypto::{BatchRng, Claim as _, Verified, admit},
@@ -148,10 +150,10 @@ impl Handler<Flush> for Verifier {
     }
 }
 
-impl Handler<Check> for Verifier {
+impl Receive<Check> for Verifier {
     type Result = ResponseFuture<Option<Checked>>;
 
-    fn handle(&mut self, check: Check, ctx: &mut Self::Context) -> Self::Result {
+    fn receive(&mut self, check: Check, ctx: &mut Self::Context) -> Self::Result {
         let (answer, answered) = oneshot::channel();
         self.waiting.push(Waiting { check, answer });
         if !self.flush_is_due {
@@ -163,10 +165,10 @@ impl Handler<Check> for Verifier {
     }
 }
 
-impl Handler<CheckBlock> for Verifier {
+impl Receive<CheckBlock> for Verifier {
     type Result = ResponseFuture<Result<Block, crate::types::Height>>;
 
-    fn handle(&mut self, job: CheckBlock, _: &mut Self::Context) -> Self::Result {
+    fn receive(&mut self, job: CheckBlock, _: &mut Self::Context) -> Self::Result {
         let height = job.block.height;
         let answer = self.pool.send(job);
         Box::pin(async move { answer.await.unwrap_or(Err(height)) })

@@ -5,7 +5,6 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use actix::{Addr, prelude::SendError};
 use bytes::Bytes;
 use tokio::sync::{oneshot, watch};
 
@@ -14,6 +13,7 @@ use crate::{
     actors::{
         self, Snapshot,
         network::NetworkPort,
+        port::{Port, Refused},
         replica::{FateSender, Replica, Submit, Waits},
         storage::{StoragePort, StoreReader},
     },
@@ -22,7 +22,7 @@ use crate::{
     },
     app::{self, Application, CheckError, Command, Receipt, kv},
     config::Genesis,
-    metrics::{self, Metrics},
+    metrics::Metrics,
     replica::{CertificateDocument, Fate},
     types::{Digest, Height, ValidatorIndex, ValidatorSet},
 };
@@ -37,7 +37,7 @@ pub struct NodeBackend {
     /// What the chain agreed on.
     pub genesis: Arc<Genesis>,
     /// The ordering brain's actor.
-    pub replica: Addr<Replica>,
+    pub replica: Port<Replica>,
     /// The single writer, for its figures.
     pub storage: StoragePort,
     /// What is committed.
@@ -123,14 +123,12 @@ impl Backend for NodeBackend {
             submit.push((command, FateSender { admitted: admitted_sender, committed: committed_sender }));
             fates.push(Box::pin(fate(admitted, committed)));
         }
-        match self.replica.try_send(Submit { commands: submit }) {
-            Ok(()) => fates,
-            Err(SendError::Full(_)) => {
-                self.metrics.mailbox_refused(metrics::Actor::Replica);
-                fates.iter().map(|_| ready(Err(Refusal::Busy))).collect()
-            }
-            Err(SendError::Closed(_)) => fates.iter().map(|_| ready(Err(Refusal::Stopping))).collect(),
-        }
+        let refusal = match self.replica.offer(Submit { commands: submit }) {
+            Ok(()) => return fates,
+            Err(Refused::Full) => Refusal::Busy,
+            Err(Refused::Stopped) => Refusal::Stopping,
+        };
+        fates.iter().map(|_| ready(Err(refusal.clone()))).collect()
     }
 
     fn command(&self, id: Digest) -> Pending<Result<CommandState, Refusal>> {
@@ -141,7 +139,7 @@ impl Backend for NodeBackend {
                 false => CommandState::Decided { height },
             }));
         }
-        let waits = self.replica.send(Waits { command: id });
+        let waits = self.replica.ask(Waits { command: id });
         Box::pin(async move {
             let waits = waits.await.map_err(|_| Refusal::Stopping)?;
             Ok(if waits { CommandState::Pending } else { CommandState::Unknown })
@@ -234,7 +232,7 @@ impl Backend for NodeBackend {
     }
 
     fn health(&self) -> Result<(), String> {
-        if self.replica.connected() { Ok(()) } else { Err("the replica has stopped".into()) }
+        if self.replica.is_open() { Ok(()) } else { Err("the replica has stopped".into()) }
     }
 
     fn metrics(&self) -> String {

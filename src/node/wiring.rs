@@ -16,13 +16,14 @@ use crate::{
     actors::{
         Clock, Executor, Pacemaker, Ports, Router, Snapshot, Verifier,
         network::{self, Network, NetworkEvent, NetworkPort, NetworkSettings, NodeKey, PeerProof},
+        port::Port,
         replica::Replica as ReplicaActor,
         storage::{self, Storage, StoragePort, StoreReader},
     },
     api, app,
     config::{Identity, NodeConfig},
     journal::Entry,
-    metrics::Metrics,
+    metrics::{Actor as Mailbox, Metrics},
     replica::{Recovered, Replica, Settings, wire::PeerStatus},
     types::{Digest, Height, ValidatorIndex},
 };
@@ -175,11 +176,11 @@ impl Ground<'_> {
             reader: self.reader.clone(),
             storage: self.storage.clone(),
             network: self.network.clone(),
-            pacemaker: Pacemaker::new(clock).start(),
-            verifier: Verifier::new(self.metrics.clone()).start(),
-            executor,
-            router: router.address(),
-            replica: replica.address(),
+            pacemaker: self.port(Pacemaker::new(clock).start(), Mailbox::Pacemaker),
+            verifier: self.port(Verifier::new(self.metrics.clone()).start(), Mailbox::Verifier),
+            executor: self.port(executor, Mailbox::Executor),
+            router: self.port(router.address(), Mailbox::Router),
+            replica: self.port(replica.address(), Mailbox::Replica),
             metrics: self.metrics.clone(),
         };
         router.run(Router::new(ports.clone(), events));
@@ -190,6 +191,10 @@ impl Ground<'_> {
             ports.clone(),
         ));
         (arbiter, ports)
+    }
+
+    fn port<A: Actor>(&self, address: Addr<A>, actor: Mailbox) -> Port<A> {
+        Port::new(address, actor, self.metrics.clone())
     }
 
     fn me(&self) -> Option<ValidatorIndex> {
