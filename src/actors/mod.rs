@@ -20,7 +20,7 @@ use std::sync::{
     atomic::{AtomicU32, AtomicU64, Ordering},
 };
 
-pub use clock::Clock;
+pub use clock::{Clock, Clocks};
 use tokio::sync::watch;
 
 pub use self::{decider::Decider, executor::Executor, pacemaker::Pacemaker, router::Router, verifier::Verifier};

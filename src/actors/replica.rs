@@ -153,6 +153,9 @@ impl Replica {
         }
         for event in outbox.events.drain(..) {
             self.ports.metrics.replica(&event);
+            if let Event::Diverged { height, validator } = event {
+                tracing::warn!(%height, %validator, "a validator has another header than ours");
+            }
             if let Event::Syncing { is_syncing: false, executed, .. } = event
                 && self.sync_logged.take().is_some()
             {
@@ -217,7 +220,7 @@ impl Replica {
     }
 
     fn announce(&self, to: To, status: PeerStatus) {
-        self.ports.network.send(to, &Frame::Status(status), self.ports.next_resend());
+        self.ports.network.send(to, &Frame::Status { status, wall_ms: Clock::wall_ms() }, self.ports.next_resend());
     }
 
     fn open(&mut self, setup: Setup, ctx: &mut Context<Self>) {

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use actix::prelude::*;
 
 use super::{
-    Ports, decider,
+    Clock, Clocks, Ports, decider,
     network::NetworkEvent,
     port::{Port, Receive},
     replica,
@@ -89,6 +89,7 @@ pub struct Router {
     validators: BTreeMap<ValidatorIndex, Peer>,
     peers: HashMap<Peer, Option<ValidatorIndex>>,
     asking: BTreeSet<(ValidatorIndex, Height)>,
+    clocks: Clocks,
     events: Option<tokio::sync::mpsc::Receiver<NetworkEvent>>,
 }
 
@@ -102,6 +103,7 @@ impl Router {
             validators: BTreeMap::new(),
             peers: HashMap::new(),
             asking: BTreeSet::new(),
+            clocks: Clocks::default(),
             events: Some(events),
         }
     }
@@ -127,8 +129,12 @@ impl Router {
                 self.ports.judge(ticket, Judgement::Ignore);
                 self.forwarded(peer, commands.into_vec());
             }
-            Frame::Status(status) => {
+            Frame::Status { status, wall_ms } => {
                 self.ports.judge(ticket, Judgement::Ignore);
+                if let Some(Some(validator)) = self.peers.get(&peer) {
+                    self.clocks.told(*validator, wall_ms, Clock::wall_ms());
+                    self.ports.metrics.clock_offset(self.clocks.offset_seconds());
+                }
                 self.tell(Input::Status { peer, status });
             }
         }
@@ -234,6 +240,7 @@ impl Router {
             && self.validators.get(&validator) == Some(&peer)
         {
             self.validators.remove(&validator);
+            self.clocks.forget(validator);
         }
         self.tell_surely(Input::PeerDown { peer }, ctx);
     }

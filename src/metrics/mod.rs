@@ -170,6 +170,7 @@ impl Metrics {
                 series.target_height.set(whole(target.get()));
             }
             Event::Synced { .. } => series.sync_blocks.inc(),
+            Event::Diverged { .. } => series.state_root_mismatch.set(1),
             Event::TurnMissed { validator, .. } => self.validator_missed(*validator),
         }
     }
@@ -267,11 +268,6 @@ impl Metrics {
     /// Our clock minus the median of the validators', in seconds.
     pub fn clock_offset(&self, seconds: f64) {
         self.0.clock_offset_seconds.set(seconds);
-    }
-
-    /// Another state root was seen for a height that was executed here.
-    pub fn state_root_mismatch(&self) {
-        self.0.state_root_mismatch.set(1);
     }
 }
 

@@ -161,7 +161,7 @@ fn figures_of_actors_land_in_their_own_series() {
     }
     metrics.verified(16, Duration::from_micros(300));
     metrics.clock_offset(-0.25);
-    metrics.state_root_mismatch();
+    metrics.replica(&replica::Event::Diverged { height: Height::FIRST, validator: ValidatorIndex::new(1) });
     for (series, value) in [
         ("messages_total{direction=\"out\",kind=\"vote\"}", 1.0),
         ("messages_total{direction=\"in\",kind=\"vote\"}", 0.0),

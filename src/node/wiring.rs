@@ -153,7 +153,8 @@ impl Ground<'_> {
         let genesis = &self.identity.genesis;
         let window = usize::try_from(genesis.window).unwrap_or(usize::MAX);
         let headers = app::headers(&self.reader, window.saturating_add(2));
-        let tip = headers.last().map_or(Height::ZERO, |header| header.height);
+        let tip = executor.tip();
+        let status = PeerStatus { executed: tip.height, tip: tip.hash(), oldest: Height::FIRST };
         let owners = executor.owners();
         let recovered_brain = Recovered { headers, owners, decided: recovered.decided, oldest: Height::FIRST };
         let brain = Replica::new(self.settings(), recovered_brain);
@@ -168,8 +169,8 @@ impl Ground<'_> {
             set: Arc::clone(&self.identity.validators),
             app: Arc::from(app::open(genesis.application)),
             diff_bytes_max: payload.saturating_add(ANSWER_MARGIN),
-            status: Arc::new(watch::Sender::new(PeerStatus { executed: tip, oldest: Height::FIRST })),
-            heights: Arc::new(watch::Sender::new(tip)),
+            status: Arc::new(watch::Sender::new(status)),
+            heights: Arc::new(watch::Sender::new(status.executed)),
             snapshot: Arc::new(watch::Sender::new(Snapshot::default())),
             round: Arc::new(AtomicU64::new(0)),
             resends: Arc::new(AtomicU32::new(0)),

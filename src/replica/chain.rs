@@ -2,7 +2,7 @@
 //!
 //! Rules: `OB-1` (what governs height x was fixed by the state after x − window − 1; owners by `OB-3`), `OB-7` (instance ids name that
 //! history), `OB-9` (nothing more than window + 1 above the tip can be verified).
-//! Limit: `window + 2` header hashes, `window + 1` owners.
+//! Limits: [`HASHES_MAX`] header hashes, or `window + 2` if that is more; `window + 1` owners.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -13,6 +13,9 @@ use crate::{
     protocol::{Electorate, Setup, Timing},
     types::{Digest, Height, ValidatorIndex, ValidatorSet},
 };
+
+/// Header hashes that are kept: more than rules need, so that what peers say of heights a little below can be compared.
+const HASHES_MAX: u64 = 1024;
 
 /// What has been executed, as far as the heights above depend on it.
 pub(super) struct Chain {
@@ -144,14 +147,23 @@ impl Chain {
         self.forget();
     }
 
-    fn hash(&self, height: Height) -> Option<Digest> {
+    /// The hash of the last executed header.
+    ///
+    /// # Panics
+    /// Never: there is always one.
+    pub(super) fn tip_hash(&self) -> Digest {
+        *self.hashes.back().expect("the tip's hash is never forgotten")
+    }
+
+    /// The hash of an executed header that is not forgotten.
+    pub(super) fn hash(&self, height: Height) -> Option<Digest> {
         let below = usize::try_from(self.executed().get().checked_sub(height.get())?).ok()?;
         let at = self.hashes.len().checked_sub(below + 1)?;
         self.hashes.get(at).copied()
     }
 
     fn forget(&mut self) {
-        while self.hashes.len() as u64 > self.window + 2 {
+        while self.hashes.len() as u64 > HASHES_MAX.max(self.window + 2) {
             self.hashes.pop_front();
         }
     }

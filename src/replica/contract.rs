@@ -278,6 +278,13 @@ pub enum Event {
         /// Who.
         validator: ValidatorIndex,
     },
+    /// A validator says that a height we have executed has another header. One of us is wrong.
+    Diverged {
+        /// The height.
+        height: Height,
+        /// Who says so.
+        validator: ValidatorIndex,
+    },
     /// A command was refused.
     Refused {
         /// How.

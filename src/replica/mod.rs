@@ -141,7 +141,7 @@ impl Replica {
             Input::Executed { header, receipts, turn } => self.on_executed(header, receipts, turn, out),
             Input::PeerUp { peer, validator } => self.on_peer_up(peer, validator, out),
             Input::PeerDown { peer } => self.peers.down(peer),
-            Input::Status { peer, status } => self.peers.report(peer, status),
+            Input::Status { peer, status } => self.on_status(peer, status, out),
             Input::Stray { peer, height } => self.on_stray(peer, height, out),
             Input::Blocks { peer, blocks } => self.on_blocks(peer, blocks, out),
             Input::Checked { peer, block } => self.on_checked(peer, block, out),
@@ -197,6 +197,16 @@ impl Replica {
         }
         self.peers.up(peer, validator);
         out.effects.push(Effect::Announce { to: Some(peer), status: self.status() });
+    }
+
+    /// A peer with another header at a height of ours executes something else than we do, or says so.
+    fn on_status(&mut self, peer: Peer, status: PeerStatus, out: &mut Outbox) {
+        self.peers.report(peer, status);
+        if self.chain.hash(status.executed).is_some_and(|tip| tip != status.tip)
+            && let Source::Validator(validator) = self.peers.source(peer)
+        {
+            out.events.push(Event::Diverged { height: status.executed, validator });
+        }
     }
 
     /// `OB-5`. Without commands nothing is proposed, unless a higher height waits for this one.
@@ -378,6 +388,6 @@ impl Replica {
     }
 
     fn status(&self) -> PeerStatus {
-        PeerStatus { executed: self.chain.executed(), oldest: self.oldest }
+        PeerStatus { executed: self.chain.executed(), tip: self.chain.tip_hash(), oldest: self.oldest }
     }
 }

@@ -23,16 +23,30 @@ pub enum Frame {
     /// Commands for whoever will propose them (`OB-2`).
     Commands(BoundedVec<Command, 4096>),
     /// How far the sender is.
-    Status(PeerStatus),
+    Status {
+        /// How far.
+        status: PeerStatus,
+        /// The sender's wall clock, milliseconds since the Unix epoch. For operators: no rule looks at it.
+        wall_ms: u64,
+    },
 }
 
 /// How far a peer says it is. A hint: nothing is believed without certificates.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct PeerStatus {
     /// The last height it has executed.
     pub executed: Height,
+    /// The hash of that height's header, so that replicas notice when their states differ.
+    pub tip: Digest,
     /// The lowest height whose block it can serve.
     pub oldest: Height,
+}
+
+impl Default for PeerStatus {
+    /// Of a peer that has said nothing.
+    fn default() -> Self {
+        Self { executed: Height::ZERO, tip: Digest::new([0; 32]), oldest: Height::ZERO }
+    }
 }
 
 /// A question to one peer.

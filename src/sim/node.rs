@@ -109,6 +109,8 @@ impl Node {
             status_interval: Duration::from_millis(500),
             fetch_timeout: Duration::from_secs(1),
         };
+        let tip = executor.tip();
+        let status = PeerStatus { executed: tip.height, tip: tip.hash(), oldest: Height::FIRST };
         let recovered = Recovered { headers, owners: executor.owners(), decided, oldest: Height::FIRST };
         Self {
             index: identity.index,
@@ -120,7 +122,7 @@ impl Node {
             deciders: BTreeMap::new(),
             executor,
             early: Room::default(),
-            status: PeerStatus::default(),
+            status,
             records,
             flushed: rows.clone(),
             rows,
@@ -226,7 +228,7 @@ impl Node {
                 let commands = commands.into_vec().into_iter().filter(|command| self.is_news(command)).collect();
                 turn.letters.push(Letter::Replica(replica::Input::Forwarded { from: peer, commands }));
             }
-            Frame::Status(status) => turn.letters.push(Letter::Replica(replica::Input::Status { peer, status })),
+            Frame::Status { status, .. } => turn.letters.push(Letter::Replica(replica::Input::Status { peer, status })),
         }
     }
 
@@ -445,7 +447,7 @@ impl Node {
     fn announce(&self, to: Option<Peer>, turn: &mut Turn) {
         let nodes = 0..self.peers.len();
         for node in nodes.filter(|node| *node != self.index && to.is_none_or(|peer| node_of(peer) == *node)) {
-            turn.mail.push((node, Mail::Frame(Frame::Status(self.status))));
+            turn.mail.push((node, Mail::Frame(Frame::Status { status: self.status, wall_ms: 0 })));
         }
     }
 

@@ -66,7 +66,7 @@ fn frame(frame: &Frame) -> String {
     match frame {
         Frame::Instance { height, message: content, .. } => format!("height {height}: {}", message(content)),
         Frame::Commands(commands) => format!("{} commands", commands.len()),
-        Frame::Status(content) => status(content),
+        Frame::Status { status: content, .. } => status(content),
     }
 }
 

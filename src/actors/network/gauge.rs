@@ -26,7 +26,7 @@ impl From<&Frame> for MessageKind {
                 },
             },
             Frame::Commands(_) => Self::Commands,
-            Frame::Status(_) => Self::Status,
+            Frame::Status { .. } => Self::Status,
         }
     }
 }

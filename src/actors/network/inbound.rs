@@ -110,7 +110,7 @@ impl Inbound {
         };
         self.gauges.count_message(MessageKind::from(&frame), Direction::In, bytes.len());
         // What a peer says of itself is heard from itself: never passed on, and no copy stands for another.
-        let is_status = matches!(frame, Frame::Status(_));
+        let is_status = matches!(frame, Frame::Status { .. });
         if is_status {
             self.book.lock().forget(&id);
         }
@@ -188,7 +188,7 @@ mod tests {
     #[test]
     fn every_peers_status_is_heard_and_none_is_passed_on() {
         let (inbound, mut events, _) = inbound(&NetworkLimits::default());
-        let status = envelope::seal(1, &codec::encode(&Frame::Status(PeerStatus::default())));
+        let status = envelope::seal(1, &codec::encode(&Frame::Status { status: PeerStatus::default(), wall_ms: 0 }));
         for mark in 1..=2 {
             let taken = inbound.take(Peer(mark), PeerId::random(), Route::Gossip, &status);
             assert_eq!(taken, Taken::Judged(Judgement::Ignore));

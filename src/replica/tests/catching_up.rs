@@ -2,7 +2,7 @@
 
 use super::hands::*;
 use crate::{
-    app::Block,
+    app::{Block, Header},
     replica::{Effect, Event, Input, Peer, catch_up::PREFETCH_MAX, wire::PeerStatus},
     types::Height,
 };
@@ -230,7 +230,7 @@ fn announces_itself_to_new_peers_and_then_at_most_once_in_an_interval() {
     let mut hands = Hands::new(1, 0);
     assert_eq!(hands.replica.deadline(), None, "alone and idle: no timer");
     hands.peer_up(1, None);
-    let mine = PeerStatus { executed: Height::ZERO, oldest: Height::FIRST };
+    let mine = PeerStatus { executed: Height::ZERO, tip: genesis_header().hash(), oldest: Height::FIRST };
     assert!(matches!(hands.effects.last(), Some(Effect::Announce { to: Some(Peer(1)), status }) if *status == mine));
     hands.take();
     (1..50).for_each(|at| hands.commit(at, &[]));
@@ -260,7 +260,24 @@ fn holds_a_bounded_number_of_blocks_however_many_are_served() {
 fn a_peer_that_no_longer_has_the_height_is_not_asked() {
     let mut hands = Hands::new(1, 0);
     hands.peer_up(1, None);
-    let status = PeerStatus { executed: height(100), oldest: height(50) };
+    let status = PeerStatus { executed: height(100), oldest: height(50), ..PeerStatus::default() };
     hands.step(Input::Status { peer: Peer(1), status });
     assert_eq!(hands.fetches(), []);
+}
+
+#[test]
+fn notices_a_validator_with_another_state() {
+    let mut hands = Hands::new(1, 0);
+    (1..=3).for_each(|at| hands.commit(at, &[]));
+    hands.peer_up(1, Some(1));
+    let tips: Vec<_> = hands.headers.iter().map(Header::hash).collect();
+    let mut told = |executed: u64, tip| {
+        hands.events.clear();
+        let status = PeerStatus { executed: height(executed), tip, oldest: Height::FIRST };
+        hands.step(Input::Status { peer: Peer(1), status });
+        hands.events.iter().any(|event| matches!(event, Event::Diverged { validator, .. } if validator.get() == 1))
+    };
+    assert!(!told(2, tips[2]));
+    assert!(!told(9, tips[0]), "of what is not executed here nothing can be said");
+    assert!(told(2, tips[1]));
 }

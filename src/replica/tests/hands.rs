@@ -92,7 +92,7 @@ pub(super) fn settings(window: u64, me: Option<u16>) -> Settings {
     }
 }
 
-fn genesis_header() -> Header {
+pub(super) fn genesis_header() -> Header {
     let zeros = Digest::new([0; 32]);
     Header { height: Height::ZERO, parent: zeros, payload_root: zeros, time_ms: 0, state_root: zeros }
 }
@@ -315,7 +315,7 @@ impl Hands {
     }
 
     pub(super) fn status(&mut self, peer: u64, executed: u64) {
-        let status = PeerStatus { executed: height(executed), oldest: Height::FIRST };
+        let status = PeerStatus { executed: height(executed), oldest: Height::FIRST, ..PeerStatus::default() };
         self.step(Input::Status { peer: Peer(peer), status });
     }
 

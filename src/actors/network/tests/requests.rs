@@ -8,7 +8,7 @@ use crate::{
 const QUESTION: Request = Request::Blocks { from: Height::FIRST };
 
 fn nothing(executed: u64) -> Response {
-    Response::Nothing(PeerStatus { executed: Height::new(executed), oldest: Height::FIRST })
+    Response::Nothing(PeerStatus { executed: Height::new(executed), oldest: Height::FIRST, ..PeerStatus::default() })
 }
 
 /// A listener that asks a validator, and how each calls the other.
