@@ -109,7 +109,7 @@ labels! {
     VoteKind {
         /// Our own.
         Cast = "cast",
-        /// Others', verified.
+        /// Others', verified and counted.
         Received = "received",
     }
 

@@ -133,6 +133,7 @@ impl Metrics {
             Event::RoundEntered { .. } | Event::Notarized { .. } => {}
             Event::RoundTimedOut { .. } => series.round_timeouts.inc(),
             Event::Proposed { .. } => series.proposals.inc(),
+            Event::VoteCounted { .. } => series.votes.of(VoteKind::Received).inc(),
             Event::VoteCast { .. } => series.votes.of(VoteKind::Cast).inc(),
             Event::Concluded { rounds, .. } => {
                 series.decisions.of(protocol).inc();
@@ -210,11 +211,6 @@ impl Metrics {
     /// How many messages of peers were refused for a reason since the start, by whomever.
     pub fn rejected(&self, reason: Rejection, count: u64) {
         raise(self.0.rejected.of(reason), count);
-    }
-
-    /// Verified votes of others reached an instance.
-    pub fn votes_received(&self, count: u64) {
-        self.0.votes.of(VoteKind::Received).inc_by(count);
     }
 
     /// How many questions for what an instance lacks there were since the start.

@@ -99,6 +99,7 @@ fn protocol_events_are_counted() {
         protocol::Event::RoundEntered { round: 0 },
         protocol::Event::Proposed { round: 0, id: digest },
         protocol::Event::VoteCast { round: 0, target: digest },
+        protocol::Event::VoteCounted { round: 0, validator: ValidatorIndex::new(1) },
         protocol::Event::Notarized { round: 0, id: digest },
         protocol::Event::RoundTimedOut { round: 0 },
         protocol::Event::Concluded { rounds: 2, payload: digest },
@@ -110,6 +111,7 @@ fn protocol_events_are_counted() {
     for series in [
         "proposals_total",
         "votes_total{kind=\"cast\"}",
+        "votes_total{kind=\"received\"}",
         "round_timeouts_total",
         "decisions_total{protocol=\"streamlette\"}",
         "decision_seconds_count",

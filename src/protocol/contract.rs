@@ -344,6 +344,13 @@ pub enum Event {
         /// For what.
         target: Digest,
     },
+    /// A verified vote of another validator was counted.
+    VoteCounted {
+        /// In which round.
+        round: u64,
+        /// Whose.
+        validator: ValidatorIndex,
+    },
     /// Something has a quorum of votes.
     Notarized {
         /// In which round it was proposed.
