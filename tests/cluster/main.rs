@@ -1,4 +1,13 @@
-//! Clusters of real processes, through the command line and HTTP only, as a user would run them.
+//! Clusters of real processes, through the command line and HTTP only, as a user would run them; afterwards their
+//! journals are read as a restart would.
+//!
+//! Each test starts a cluster, puts clients to work on all nodes, does something to the nodes, and ends with
+//! [`audit::audit`]: what the clients saw is linearizable, nothing answered is lost, replicas agree, and nobody has
+//! contradicted itself.
 
+mod audit;
+mod client;
 mod cluster;
 mod first_day;
+mod history;
+mod kills;
