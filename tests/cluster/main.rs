@@ -6,8 +6,17 @@
 //! contradicted itself.
 
 mod audit;
-mod client;
+mod bad_input;
+mod clients;
+mod clocks;
 mod cluster;
+mod disks;
 mod first_day;
 mod history;
 mod kills;
+mod listeners;
+mod load;
+mod partitions;
+mod pauses;
+mod soak;
+mod supervision;
