@@ -286,8 +286,10 @@ impl Replica {
     fn reply(&mut self, ticket: Ticket, fate: Fate) {
         let Some(mut sender) = self.waiting.remove(&ticket) else { return };
         if fate != Fate::Accepted {
+            // The first word is waited for in one place, the last word after it in another.
+            let is_admitted = sender.admitted.is_closed();
+            let receiver = sender.committed.take().filter(|_| is_admitted).unwrap_or(sender.admitted);
             // A client that has gone away does not hear it; its command is committed all the same.
-            let receiver = sender.committed.take().unwrap_or(sender.admitted);
             let _ = receiver.send(fate);
             return;
         }

@@ -78,7 +78,7 @@ pub async fn post(
     for item in prepared {
         let submitted = item.map(|(id, _)| fates.next().map(|fate| Submitted { id, fate }));
         results.push(match submitted {
-            Ok(Some(submitted)) => submitted.outcome(&*shared.backend, deadline).await,
+            Ok(Some(submitted)) => submitted.outcome(&shared, deadline).await,
             Ok(None) => Outcome::rejected(Problem::new(Kind::Stopping, "the node gave no answer")),
             Err(problem) => Outcome::rejected(problem),
         });
@@ -139,7 +139,7 @@ pub async fn get(shared: web::Data<Shared>, id: web::Path<String>) -> Result<Htt
         |error| Problem::new(Kind::BadRequest, format_args!("a command's id is 64 hexadecimal digits: {error}"));
     let id: Digest = id.parse().map_err(wrong)?;
     let _pass = shared.gate.try_enter(0)?;
-    let state = request::within(request::deadline(None)?, shared.backend.command(id)).await?;
+    let state = request::within(&shared, request::deadline(None)?, shared.backend.command(id)).await?;
     Ok(HttpResponse::Ok().json(match state {
         CommandState::Unknown => Outcome::open(id, Progress::Unknown, None),
         CommandState::Pending => Outcome::open(id, Progress::Pending, None),

@@ -64,7 +64,7 @@ pub async fn block(
     let page: Page = request::parameters(&request)?;
     let height = parse_height(&shared, &height)?;
     let _pass = shared.gate.try_enter(0)?;
-    let found = request::within(request::deadline(None)?, shared.backend.block(height)).await?;
+    let found = request::within(&shared, request::deadline(None)?, shared.backend.block(height)).await?;
     Ok(HttpResponse::Ok().json(document(&found.ok_or_else(|| absent(height))?, &page)))
 }
 
@@ -72,7 +72,7 @@ pub async fn block(
 pub async fn certificate(shared: web::Data<Shared>, height: web::Path<String>) -> Result<HttpResponse, Problem> {
     let height = parse_height(&shared, &height)?;
     let _pass = shared.gate.try_enter(0)?;
-    let found = request::within(request::deadline(None)?, shared.backend.certificate(height)).await?;
+    let found = request::within(&shared, request::deadline(None)?, shared.backend.certificate(height)).await?;
     Ok(HttpResponse::Ok().json(found.ok_or_else(|| absent(height))?))
 }
 

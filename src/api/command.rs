@@ -2,12 +2,12 @@
 
 use bytes::Bytes;
 use serde::Serialize;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::{
     port::{Backend, Operation, Pending, Refusal},
     problem::{Kind, Problem},
-    server::Shared,
+    server::{Late, Shared},
 };
 use crate::{
     app::{Command, Receipt, Status},
@@ -15,6 +15,9 @@ use crate::{
     replica::Fate,
     types::{Digest, Height},
 };
+
+/// Why a fate is not told by a node that is told to end.
+const STOPPING: &str = "the node is stopping: ask another one for the command by its id";
 
 /// What a client is told about one command.
 #[derive(Clone, Debug, Serialize)]
@@ -92,7 +95,7 @@ impl Outcome {
             Ok(Fate::Full) => refused(Kind::Full, "the mempool is full"),
             Ok(Fate::Conflict) => refused(Kind::KeyReused, "another command with this Idempotency-Key is known"),
             Ok(Fate::Expired) => refused(Kind::Expired, "its last height is over; it was not executed"),
-            Err(Refusal::Stopping) => Self::pending(id, "the node is stopping"),
+            Err(Refusal::Stopping) => Self::pending(id, STOPPING),
             Err(refusal) => Self { id: Some(id), ..Self::rejected(Problem::from(refusal).about(id)) },
         }
     }
@@ -108,10 +111,13 @@ pub struct Submitted {
 
 impl Submitted {
     /// Waits for the fate until the deadline. What is known by then counts, however late this is called.
-    pub async fn outcome(self, backend: &dyn Backend, deadline: Instant) -> Outcome {
-        match timeout_at(deadline, self.fate).await {
-            Ok(fate) => Outcome::of(backend, self.id, fate),
-            Err(_) => Outcome::pending(self.id, "it may still be committed: ask again for the command by its id"),
+    pub async fn outcome(self, shared: &Shared, deadline: Instant) -> Outcome {
+        match shared.wait(deadline, self.fate).await {
+            Ok(fate) => Outcome::of(&*shared.backend, self.id, fate),
+            Err(Late::Deadline) => {
+                Outcome::pending(self.id, "it may still be committed: ask again for the command by its id")
+            }
+            Err(Late::Stopping) => Outcome::pending(self.id, STOPPING),
         }
     }
 }

@@ -75,7 +75,7 @@ async fn submit(
     let id = command.id();
     let fate = shared.backend.submit(vec![command], until).pop();
     let fate = fate.ok_or_else(|| Problem::new(Kind::Stopping, "the node gave no answer").about(id))?;
-    Ok(Submitted { id, fate }.outcome(&*shared.backend, deadline).await)
+    Ok(Submitted { id, fate }.outcome(shared, deadline).await)
 }
 
 fn written(outcome: Outcome) -> Result<HttpResponse, Problem> {
@@ -102,7 +102,7 @@ pub async fn get(shared: web::Data<Shared>, request: HttpRequest) -> Result<Http
         height = height.max(barrier(&shared, deadline).await?);
     }
     shared.reached(height, deadline).await?;
-    let answer = request::within(deadline, shared.backend.read(key)).await?;
+    let answer = request::within(&shared, deadline, shared.backend.read(key)).await?;
     let value = answer.value.ok_or_else(|| Problem::new(Kind::NoKey, "absent").at(answer.height));
     let mut response = HttpResponse::Ok();
     response.insert_header(("Thalweg-Height", answer.height.get())).insert_header(ContentType::octet_stream());

@@ -10,7 +10,7 @@ use super::{
     gate::Pass,
     port::{Pending, Refusal, Until},
     problem::{Kind, Problem},
-    server::Shared,
+    server::{Late, Shared},
     settings::{IDEMPOTENCY_KEY_BYTES_MAX, KEY_BYTES_MAX, TIMEOUT_DEFAULT, TIMEOUT_MAX},
 };
 use crate::types::Height;
@@ -171,7 +171,10 @@ async fn collect(mut payload: web::Payload, bytes_max: usize) -> Result<Option<B
 }
 
 /// Waits for an answer until the deadline.
-pub async fn within<T>(deadline: Instant, pending: Pending<Result<T, Refusal>>) -> Result<T, Problem> {
-    let answer = tokio::time::timeout_at(deadline, pending).await;
-    Ok(answer.map_err(|_| Problem::new(Kind::Timeout, "the node did not answer in time"))??)
+pub async fn within<T>(shared: &Shared, deadline: Instant, pending: Pending<Result<T, Refusal>>) -> Result<T, Problem> {
+    let late = |late| match late {
+        Late::Deadline => Problem::new(Kind::Timeout, "the node did not answer in time"),
+        Late::Stopping => Problem::from(Refusal::Stopping),
+    };
+    Ok(shared.wait(deadline, pending).await.map_err(late)??)
 }

@@ -1,7 +1,7 @@
 //! Routes, and the server's life: a thread of its own with few workers, bound before `start` returns, stopped on
 //! request or when the handle is dropped.
 
-use std::{io, net::SocketAddr, sync::Arc, thread};
+use std::{io, net::SocketAddr, sync::Arc, thread, time::Duration};
 
 use actix_web::{
     App, HttpServer, Resource, Route,
@@ -12,7 +12,7 @@ use actix_web::{
 };
 use tokio::{
     sync::{oneshot, watch},
-    time::{Instant, timeout_at},
+    time::{Instant, sleep_until, timeout},
 };
 
 use super::{
@@ -38,13 +38,38 @@ pub struct Shared {
     /// The bounds.
     pub gate: Gate,
     heights: watch::Receiver<Height>,
+    is_stopping: watch::Receiver<bool>,
+}
+
+/// Why a request stops waiting.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Late {
+    /// Its time is over.
+    Deadline,
+    /// The node's is.
+    Stopping,
 }
 
 impl Shared {
-    /// What requests to `backend` will share.
-    pub fn new(settings: Settings, backend: Arc<dyn Backend>) -> Self {
+    /// What requests to `backend` will share. They stop waiting when `is_stopping` says so, or when nobody can any
+    /// more.
+    pub fn new(settings: Settings, backend: Arc<dyn Backend>, is_stopping: watch::Receiver<bool>) -> Self {
         let gate = Gate::new(settings.requests_max, settings.body_bytes_total_max);
-        Self { heights: backend.heights(), backend, settings, gate }
+        Self { heights: backend.heights(), backend, settings, gate, is_stopping }
+    }
+
+    /// Waits for something until the deadline. What is known by then counts, however late this is called.
+    ///
+    /// # Errors
+    /// [`Late`].
+    pub async fn wait<T>(&self, deadline: Instant, something: impl Future<Output = T>) -> Result<T, Late> {
+        let mut is_stopping = self.is_stopping.clone();
+        tokio::select! {
+            biased;
+            here = something => Ok(here),
+            _ = is_stopping.wait_for(|is_stopping| *is_stopping) => Err(Late::Stopping),
+            () = sleep_until(deadline) => Err(Late::Deadline),
+        }
     }
 
     /// The last executed height.
@@ -58,11 +83,13 @@ impl Shared {
     /// The deadline passes before, or the node stops.
     pub async fn reached(&self, height: Height, deadline: Instant) -> Result<(), Problem> {
         let mut heights = self.heights.clone();
-        let reached = timeout_at(deadline, heights.wait_for(|executed| *executed >= height)).await;
+        let reached = self.wait(deadline, heights.wait_for(|executed| *executed >= height)).await;
         match reached {
             Ok(Ok(_)) => Ok(()),
-            Ok(Err(_)) => Err(Problem::new(Kind::Stopping, "the node is stopping")),
-            Err(_) => Err(Problem::new(Kind::Timeout, format_args!("height {height} was not reached")).at(height)),
+            Ok(Err(_)) | Err(Late::Stopping) => Err(Problem::new(Kind::Stopping, "the node is stopping")),
+            Err(Late::Deadline) => {
+                Err(Problem::new(Kind::Timeout, format_args!("height {height} was not reached")).at(height))
+            }
         }
     }
 }
@@ -107,6 +134,8 @@ fn resource(path: &str, methods: &'static str) -> Resource {
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
+    is_stopping: watch::Sender<bool>,
+    stop_timeout: Duration,
     handle: ServerHandle,
     ended: oneshot::Receiver<io::Result<()>>,
 }
@@ -119,7 +148,9 @@ impl Server {
     pub fn start(settings: Settings, backend: Arc<dyn Backend>) -> io::Result<Self> {
         let (ready, started) = std::sync::mpsc::sync_channel(1);
         let (end, ended) = oneshot::channel();
-        let shared = web::Data::new(Shared::new(settings, backend));
+        let (is_stopping, stopping) = watch::channel(false);
+        let stop_timeout = settings.stop_timeout;
+        let shared = web::Data::new(Shared::new(settings, backend, stopping));
         thread::Builder::new().name("http".into()).spawn(move || {
             let served = actix_web::rt::System::new().block_on(serve(shared, &ready));
             // Nobody may be waiting: for the start any more, or for the end.
@@ -127,7 +158,7 @@ impl Server {
             let _ = end.send(served);
         })?;
         let (address, handle) = started.recv().map_err(|_| io::Error::other("the server's thread ended"))??;
-        Ok(Self { address, handle, ended })
+        Ok(Self { address, is_stopping, stop_timeout, handle, ended })
     }
 
     /// Where it listens; the port is the real one.
@@ -135,12 +166,18 @@ impl Server {
         self.address
     }
 
-    /// Stops accepting, waits for requests in progress ([`Settings::stop_timeout`] at most), and ends.
+    /// Stops accepting, lets requests in progress end, and ends. Those that still wait after
+    /// [`Settings::stop_timeout`] are answered with what is known: a write with its id and an unknown fate.
     ///
     /// # Errors
     /// What the server ended with.
     pub async fn stop(mut self) -> io::Result<()> {
-        self.handle.stop(true).await;
+        let drained = self.handle.stop(true);
+        tokio::pin!(drained);
+        if timeout(self.stop_timeout, &mut drained).await.is_err() {
+            self.is_stopping.send_replace(true);
+            drained.await;
+        }
         self.ended().await
     }
 
@@ -178,7 +215,8 @@ async fn serve(shared: web::Data<Shared>, ready: &std::sync::mpsc::SyncSender<St
         .client_request_timeout(settings.client_timeout)
         // A client that hangs up no longer waits: its request is dropped, and with it its place.
         .h1_allow_half_closed(false)
-        .shutdown_timeout(settings.stop_timeout.as_secs())
+        // Requests that wait are ended by us; what is left then are answers that are being written.
+        .shutdown_timeout(settings.stop_timeout.as_secs() + 1)
         .disable_signals()
         .bind(settings.bind);
     let server = match server {

@@ -43,7 +43,7 @@ pub struct Settings {
     pub client_timeout: Duration,
     /// How long an idle connection is kept.
     pub keep_alive: Duration,
-    /// How long a graceful stop waits for requests in progress.
+    /// How long a stop lets requests in progress wait before they are answered with what is known.
     pub stop_timeout: Duration,
     /// What the chain fixes.
     pub chain: ChainFacts,
@@ -94,7 +94,7 @@ impl Settings {
             connections_max: 20_000,
             client_timeout: Duration::from_secs(10),
             keep_alive: Duration::from_secs(75),
-            stop_timeout: Duration::from_secs(5),
+            stop_timeout: Duration::from_millis(700),
             chain,
         }
     }

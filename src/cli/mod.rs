@@ -43,6 +43,9 @@ enum Command {
     Localnet(localnet::Arguments),
     Genesis(genesis::Arguments),
     #[cfg(feature = "node")]
+    #[command(hide = true)]
+    Janitor(localnet::JanitorArguments),
+    #[cfg(feature = "node")]
     Start(start::Arguments),
     #[cfg(feature = "node")]
     Put(client::PutArguments),
@@ -63,6 +66,8 @@ pub fn main() -> ExitCode {
         #[cfg(feature = "node")]
         Command::Localnet(arguments) => localnet::run(&arguments, json),
         Command::Genesis(arguments) => genesis::run(&arguments, json),
+        #[cfg(feature = "node")]
+        Command::Janitor(arguments) => localnet::clear_up(&arguments),
         #[cfg(feature = "node")]
         Command::Start(arguments) => start::run(&arguments),
         #[cfg(feature = "node")]

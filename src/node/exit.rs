@@ -4,6 +4,9 @@
 pub const OK: u8 = 0;
 /// It could not start: configuration, keys, ports, files.
 pub const FAILED: u8 = 1;
+/// A part of it ended that should live as long as the node: the network, the HTTP server or an actor
+/// (`EX_UNAVAILABLE`). What remained could only pretend to be a node.
+pub const PART_ENDED: u8 = 69;
 /// A part of it panicked. A dead actor never leaves a half-living node: the process ends and restarts from its
 /// journal (`EX_SOFTWARE`).
 pub const PANICKED: u8 = 70;

@@ -8,9 +8,15 @@
 mod backend;
 pub mod exit;
 mod figures;
+#[cfg(test)]
+mod tests;
+mod watch;
 mod wiring;
 
-use std::{process::ExitCode, time::Duration};
+use std::{
+    process::ExitCode,
+    time::{Duration, Instant},
+};
 
 use crate::{
     actors::{network, storage},
@@ -67,21 +73,36 @@ async fn asked_to_stop() {
                 _ = term.recv() => {}
                 _ = int.recv() => {}
             }
+            end_after(STOP_TIMEOUT);
         }
         // Without handlers the signals' default action ends the process.
         _ => std::future::pending().await,
     }
 }
 
+/// Ends the process all the same when the stop takes longer: what must be remembered is on disk already.
+fn end_after(timeout: Duration) {
+    let late = move || {
+        let end = Instant::now() + timeout;
+        while let Some(rest) = end.checked_duration_since(Instant::now()) {
+            std::thread::park_timeout(rest);
+        }
+        tracing::error!(?timeout, "the node did not stop in time; the process ends");
+        std::process::exit(exit::FAILED.into());
+    };
+    // Without a thread to be had the stop is as long as it is.
+    drop(std::thread::Builder::new().name("stop".into()).spawn(late));
+}
+
 /// A panic anywhere ends the process, with a last line in the log.
 fn end_on_panic() {
     let default = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
-        tracing::error!(%panic, "a part of the node panicked; the process ends");
         default(panic);
+        tracing::error!(%panic, "a part of the node panicked; the process ends");
         std::process::exit(exit::PANICKED.into());
     }));
 }
 
 /// How long a stop may take before the process is ended all the same.
-pub const STOP_TIMEOUT: Duration = Duration::from_secs(2);
+pub const STOP_TIMEOUT: Duration = Duration::from_millis(1_900);

@@ -11,7 +11,7 @@ use std::{
 use actix::prelude::*;
 use tokio::sync::{mpsc, watch};
 
-use super::{STOP_TIMEOUT, StartError, backend::NodeBackend};
+use super::{StartError, backend::NodeBackend, exit, watch::Watch};
 use crate::{
     actors::{
         Clock, Executor, Pacemaker, Ports, Router, Snapshot, Verifier,
@@ -38,7 +38,12 @@ pub struct Node {
     network: Network,
     storage: Storage,
     executor: Arbiter,
+    watch: Watch,
 }
+
+/// How long the HTTP server may take to end in order. It is told what to do with requests that wait; this is for
+/// clients that do not read their answers.
+const HTTP_STOP_TIMEOUT: Duration = Duration::from_millis(1_300);
 
 impl Node {
     /// Starts all parts.
@@ -66,17 +71,25 @@ impl Node {
         let server = ground.serve(&ports)?;
         let http = server.address();
         tracing::info!(chain = %identity.genesis.chain, height = %tip, validator = ?ground.me(), %http, "started");
-        Ok(Self { server, port: ports.network, network, storage, executor })
+        let watch = watch(&ports);
+        Ok(Self { server, port: ports.network, network, storage, executor, watch })
     }
 
-    /// Runs until `stop`, then stops all parts.
+    /// Runs until `stop`, then stops all parts in order. A part that ends by itself ends the process at once
+    /// ([`exit::PART_ENDED`]): a stop in order would wait for what is gone.
     pub async fn run_until(mut self, stop: impl Future<Output = ()>) {
-        tokio::select! {
-            () = stop => tracing::info!("stopping"),
-            ended = self.server.ended() => tracing::error!(?ended, "the HTTP server ended"),
+        let part = tokio::select! {
+            () = stop => None,
+            part = self.watch.next_end() => Some(part),
+            _ = self.server.ended() => Some("http"),
+        };
+        if let Some(part) = part {
+            tracing::error!(part, "a part of the node ended by itself; the process ends");
+            std::process::exit(exit::PART_ENDED.into());
         }
-        if tokio::time::timeout(STOP_TIMEOUT / 2, self.server.stop()).await.is_err() {
-            tracing::warn!("some requests were still in progress");
+        tracing::info!("stopping");
+        if tokio::time::timeout(HTTP_STOP_TIMEOUT, self.server.stop()).await.is_err() {
+            tracing::warn!("some clients did not take their answers");
         }
         self.port.shutdown();
         if let Err(error) = self.network.join() {
@@ -86,6 +99,20 @@ impl Node {
         self.storage.shutdown();
         tracing::info!("stopped");
     }
+}
+
+/// The actors that live as long as the node. The network is among them by the router, which stops when its stream of
+/// events ends.
+fn watch(ports: &Ports) -> Watch {
+    let mut watch = Watch::default();
+    let (replica, router, pacemaker) = (ports.replica.clone(), ports.router.clone(), ports.pacemaker.clone());
+    let (verifier, executor) = (ports.verifier.clone(), ports.executor.clone());
+    watch.add("replica", move || replica.is_open());
+    watch.add("router", move || router.is_open());
+    watch.add("pacemaker", move || pacemaker.is_open());
+    watch.add("verifier", move || verifier.is_open());
+    watch.add("executor", move || executor.is_open());
+    watch
 }
 
 fn storage_settings(config: &NodeConfig, chain: Digest, metrics: &Metrics) -> storage::Settings {

@@ -1,13 +1,18 @@
 //! A localnet under test: started by the real binary on free ports, stopped when dropped.
 
 use std::{
+    collections::BTreeMap,
     io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
-    process::{Child, ChildStdout, Command, Stdio},
+    process::{Child, ChildStdout, Command, ExitStatus, Stdio},
     time::{Duration, Instant},
 };
 
+use rustix::process::{Pid, Signal};
 use serde_json::Value;
+
+/// How long anything that should happen soon may take on a machine that is busy with other things.
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The binary under test.
 pub fn thalweg() -> Command {
@@ -15,14 +20,23 @@ pub fn thalweg() -> Command {
 }
 
 /// Polls until `done` gives a value; a test that waits in vain says what for, and shows `state`.
+#[track_caller]
 pub fn eventually<T>(what: &str, within: Duration, mut done: impl FnMut() -> Result<T, String>) -> T {
     let started = Instant::now();
     loop {
         match done() {
             Ok(value) => return value,
             Err(state) if started.elapsed() > within => panic!("waited {within:?} for {what}: {state}"),
-            Err(_) => std::thread::park_timeout(Duration::from_millis(50)),
+            Err(_) => std::thread::park_timeout(Duration::from_millis(20)),
         }
+    }
+}
+
+/// Lets time pass while a fault lasts. Nothing is synchronised by it: what follows waits for what it needs.
+pub fn hold(length: Duration) {
+    let end = Instant::now() + length;
+    while let Some(rest) = end.checked_duration_since(Instant::now()).filter(|rest| !rest.is_zero()) {
+        std::thread::park_timeout(rest);
     }
 }
 
@@ -34,24 +48,40 @@ pub struct Node {
     pub dir: PathBuf,
 }
 
-/// A running localnet.
+/// Where a node runs that has a host of its own.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The host's address.
+    pub host: String,
+    /// What runs a command there.
+    pub prefix: Vec<String>,
+}
+
+/// A running localnet, or nodes on hosts of their own.
 pub struct Cluster {
-    localnet: Child,
-    _stdout: BufReader<ChildStdout>,
+    localnet: Option<(Child, BufReader<ChildStdout>)>,
     pub nodes: Vec<Node>,
+    /// Where each node runs; empty for a localnet.
+    places: Vec<Place>,
     /// Nodes started again by a test.
-    restarted: Vec<Child>,
+    children: BTreeMap<usize, Child>,
     dir: tempfile::TempDir,
 }
 
 impl Cluster {
     /// Starts `localnet` with further arguments and waits until it is ready.
     pub fn start(arguments: &[&str]) -> Self {
+        Self::start_with(arguments, &[])
+    }
+
+    /// As [`Self::start`], with variables in the environment of all nodes.
+    pub fn start_with(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let mut localnet = thalweg()
             .args(["localnet", "--json", "--http-port", "0", "--p2p-port", "0", "--dir"])
             .arg(dir.path().join("net"))
             .args(arguments)
+            .envs(environment.iter().copied())
             .stdout(Stdio::piped())
             .stderr(std::fs::File::create(dir.path().join("localnet.log")).expect("a log file"))
             .spawn()
@@ -68,7 +98,39 @@ impl Cluster {
             http: node["http"].as_str().expect("a URL").to_owned(),
             dir: PathBuf::from(node["dir"].as_str().expect("a directory")),
         });
-        Self { nodes: nodes.collect(), localnet, _stdout: stdout, restarted: Vec::new(), dir }
+        let nodes = nodes.collect();
+        Self { nodes, localnet: Some((localnet, stdout)), places: Vec::new(), children: BTreeMap::new(), dir }
+    }
+
+    /// Starts a validator at each place, and waits until all are ready.
+    #[track_caller]
+    pub fn start_at(places: &[Place]) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let hosts: Vec<_> = places.iter().map(|place| place.host.clone()).collect();
+        let made = thalweg()
+            .args(["genesis", "--validators", &places.len().to_string(), "--hosts", &hosts.join(","), "--out"])
+            .arg(dir.path().join("net"))
+            .output()
+            .expect("the binary runs");
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let node = |index: usize| {
+            let dir = dir.path().join(format!("net/node{index}"));
+            Node { pid: 0, http: format!("http://{}:8700", hosts[index]), dir }
+        };
+        let nodes: Vec<_> = (0..places.len()).map(node).collect();
+        let mut cluster = Self { nodes, localnet: None, places: places.to_vec(), children: BTreeMap::new(), dir };
+        let all: Vec<_> = (0..places.len()).collect();
+        cluster.spawn(&all, &[("THALWEG__HTTP__LISTEN", "0.0.0.0:8700")]);
+        cluster.wait_until_ready(&all);
+        cluster
+    }
+
+    /// What starts a node.
+    fn command(&self, node: usize) -> Command {
+        let Some(place) = self.places.get(node) else { return thalweg() };
+        let mut command = Command::new(&place.prefix[0]);
+        command.args(&place.prefix[1..]).arg(env!("CARGO_BIN_EXE_thalweg"));
+        command
     }
 
     /// Where the cluster and its logs live.
@@ -76,35 +138,85 @@ impl Cluster {
         self.dir.path()
     }
 
+    /// The chain's genesis file.
+    pub fn genesis(&self) -> PathBuf {
+        self.dir().join("net/genesis.json")
+    }
+
+    /// All base URLs.
+    pub fn https(&self) -> Vec<String> {
+        self.nodes.iter().map(|node| node.http.clone()).collect()
+    }
+
     /// All base URLs, comma-separated, for `--node`.
     pub fn urls(&self) -> String {
-        self.nodes.iter().map(|node| node.http.clone()).collect::<Vec<_>>().join(",")
+        self.https().join(",")
     }
 
-    /// Ends a node without a warning.
-    pub fn kill(&self, node: usize) {
-        signal(self.nodes[node].pid, "KILL");
-        eventually("the process to be gone", Duration::from_secs(5), || match is_running(self.nodes[node].pid) {
-            true => Err("still there".into()),
-            false => Ok(()),
-        });
+    /// Sends a signal to a node.
+    pub fn signal(&self, node: usize, name: Signal) {
+        signal(self.nodes[node].pid, name);
     }
 
-    /// Starts a killed node again on its directory, and waits until it is ready.
+    /// Ends nodes without a warning, all at the same moment.
+    pub fn kill(&self, nodes: &[usize]) {
+        nodes.iter().for_each(|node| self.signal(*node, Signal::KILL));
+        nodes.iter().for_each(|node| wait_until_gone(self.nodes[*node].pid));
+    }
+
+    /// Starts nodes that have ended again on their directories, with variables in their environment. They stop when
+    /// this process is gone, as those of `localnet` do with theirs.
+    pub fn spawn(&mut self, nodes: &[usize], environment: &[(&str, &str)]) {
+        for node in nodes {
+            let dir = &self.nodes[*node].dir;
+            let log =
+                std::fs::OpenOptions::new().create(true).append(true).open(dir.join("node.log")).expect("its log");
+            let child = self
+                .command(*node)
+                .args(["start", "--stop-when-stdin-closes", "--config"])
+                .arg(dir.join("node.toml"))
+                .envs(environment.iter().copied())
+                .stdin(Stdio::piped())
+                .stdout(Stdio::null())
+                .stderr(log)
+                .spawn()
+                .expect("the binary runs");
+            self.nodes[*node].pid = child.id();
+            if let Some(mut before) = self.children.insert(*node, child) {
+                before.wait().expect("a child of ours");
+            }
+        }
+    }
+
+    /// Starts a node again on its directory, and waits until it is ready.
     pub fn restart(&mut self, node: usize) {
-        let dir = self.nodes[node].dir.clone();
-        let log = std::fs::OpenOptions::new().append(true).open(dir.join("node.log")).expect("its log");
-        let child = thalweg()
-            .args(["start", "--config"])
-            .arg(dir.join("node.toml"))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .expect("the binary runs");
-        self.nodes[node].pid = child.id();
-        self.restarted.push(child);
-        eventually("the node to be ready again", Duration::from_secs(20), || self.get(node, "/readyz").map(drop));
+        self.spawn(&[node], &[]);
+        self.wait_until_ready(&[node]);
+    }
+
+    /// Waits until nodes say that they take part.
+    #[track_caller]
+    pub fn wait_until_ready(&self, nodes: &[usize]) {
+        for node in nodes {
+            eventually("a node to be ready", PATIENCE, || self.get(*node, "/readyz").map(drop));
+        }
+    }
+
+    /// How a node has ended that [`Self::spawn`] started; `None` while it runs.
+    pub fn try_end(&mut self, node: usize) -> Option<ExitStatus> {
+        let child = self.children.get_mut(&node).expect("a node that was started by the test");
+        child.try_wait().expect("a child of ours")
+    }
+
+    /// Waits until a node has ended that [`Self::spawn`] started.
+    #[track_caller]
+    pub fn wait_for_end(&mut self, node: usize, within: Duration) -> ExitStatus {
+        eventually("the node to end", within, || self.try_end(node).ok_or_else(|| "it runs".to_owned()))
+    }
+
+    /// A node's log.
+    pub fn log(&self, node: usize) -> String {
+        std::fs::read_to_string(self.nodes[node].dir.join("node.log")).unwrap_or_default()
     }
 
     /// A GET that answers 200, as text.
@@ -122,6 +234,17 @@ impl Cluster {
     /// A GET of JSON.
     pub fn json(&self, node: usize, path: &str) -> Result<Value, String> {
         serde_json::from_str(&self.get(node, path)?).map_err(|error| error.to_string())
+    }
+
+    /// The sum of a metric's samples, by its name without the prefix.
+    pub fn metric(&self, node: usize, name: &str) -> Result<f64, String> {
+        let text = self.get(node, "/metrics")?;
+        let value_of = |line: &str| {
+            let rest = line.strip_prefix("thalweg_").unwrap_or(line).strip_prefix(name)?;
+            let is_whole = rest.starts_with([' ', '{']);
+            is_whole.then(|| rest.rsplit(' ').next()?.parse::<f64>().ok()).flatten()
+        };
+        text.lines().filter_map(value_of).reduce(|sum, value| sum + value).ok_or(format!("no sample of {name}"))
     }
 
     /// A PUT that waits for its commit; returns the height.
@@ -143,77 +266,84 @@ impl Cluster {
         self.json(node, "/v1/status").ok().and_then(|status| status["height"].as_u64()).unwrap_or(0)
     }
 
+    /// The height of the node that is furthest.
+    pub fn highest(&self) -> u64 {
+        (0..self.nodes.len()).map(|node| self.height(node)).max().unwrap_or(0)
+    }
+
     /// Waits until all nodes have executed a height.
+    #[track_caller]
     pub fn wait_for_height(&self, height: u64) {
         for node in 0..self.nodes.len() {
-            eventually("a node to catch up", Duration::from_secs(60), || match self.height(node) {
+            eventually("a node to catch up", PATIENCE, || match self.height(node) {
                 here if here >= height => Ok(()),
                 here => Err(format!("node {node} is at {here} of {height}")),
             });
         }
     }
 
-    /// Fails unless all nodes show the same header and state root at every height up to `height`.
-    pub fn assert_equal_chains(&self, height: u64) {
-        self.wait_for_height(height);
-        for at in 1..=height {
-            let of = |node| {
-                let block = self.json(node, &format!("/v1/blocks/{at}")).expect("a committed block is shown");
-                (block["hash"].clone(), block["state_root"].clone())
-            };
-            let first = of(0);
-            assert!(first.1.is_string(), "a block shows its state root: {first:?}");
-            for node in 1..self.nodes.len() {
-                assert_eq!(of(node), first, "node {node} differs at height {at}");
-            }
-        }
-    }
-
     /// Stops the cluster as Ctrl-C would and fails if anything is left running.
-    pub fn stop(mut self) {
-        signal(self.localnet.id(), "INT");
-        let status = eventually("localnet to stop", Duration::from_secs(10), || {
-            self.localnet.try_wait().map_err(|e| e.to_string())?.ok_or_else(|| "still running".to_owned())
-        });
-        assert_eq!(status.code(), Some(0), "Ctrl-C is an ordinary end");
-        for child in &mut self.restarted {
-            signal(child.id(), "TERM");
-            child.wait().expect("a child of ours");
+    #[track_caller]
+    pub fn halt(&mut self) {
+        for child in self.children.values_mut() {
+            signal(child.id(), Signal::TERM);
+        }
+        if let Some((localnet, _)) = &mut self.localnet {
+            signal(localnet.id(), Signal::INT);
+            let status = eventually("localnet to stop", Duration::from_secs(10), || {
+                localnet.try_wait().map_err(|e| e.to_string())?.ok_or_else(|| "still running".to_owned())
+            });
+            assert_eq!(status.code(), Some(0), "Ctrl-C is an ordinary end");
+        }
+        for child in self.children.values_mut() {
+            assert_eq!(child.wait().expect("a child of ours").code(), Some(0), "SIGTERM is an ordinary end");
         }
         for node in &self.nodes {
             assert!(!is_running(node.pid), "{node:?} is still running");
         }
     }
+
+    /// [`Self::halt`], for the end of a test.
+    #[track_caller]
+    pub fn stop(mut self) {
+        self.halt();
+    }
 }
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        let _ = self.localnet.kill();
-        let _ = self.localnet.wait();
-        for child in &mut self.restarted {
+        if let Some((localnet, _)) = &mut self.localnet {
+            let _ = localnet.kill();
+            let _ = localnet.wait();
+        }
+        for child in self.children.values_mut() {
             let _ = child.kill();
             let _ = child.wait();
         }
         if std::thread::panicking() {
-            for node in &self.nodes {
-                let log = std::fs::read_to_string(node.dir.join("node.log")).unwrap_or_default();
+            for node in 0..self.nodes.len() {
+                let log = self.log(node);
                 let tail: Vec<_> = log.lines().rev().take(15).collect();
-                eprintln!("{}:\n{}", node.dir.display(), tail.into_iter().rev().collect::<Vec<_>>().join("\n"));
+                let tail = tail.into_iter().rev().collect::<Vec<_>>().join("\n");
+                eprintln!("{}:\n{tail}", self.nodes[node].dir.display());
             }
         }
     }
 }
 
-/// Sends a signal by name.
-pub fn signal(pid: u32, name: &str) {
-    let pid = rustix::process::Pid::from_raw(i32::try_from(pid).expect("a pid")).expect("not zero");
-    let signal = match name {
-        "KILL" => rustix::process::Signal::KILL,
-        "INT" => rustix::process::Signal::INT,
-        "TERM" => rustix::process::Signal::TERM,
-        other => panic!("no signal {other}"),
-    };
+/// Sends a signal; a process that is gone needs none.
+pub fn signal(pid: u32, signal: Signal) {
+    let pid = Pid::from_raw(i32::try_from(pid).expect("a pid")).expect("not zero");
     let _ = rustix::process::kill_process(pid, signal);
+}
+
+/// Waits until a process is gone.
+#[track_caller]
+pub fn wait_until_gone(pid: u32) {
+    eventually("the process to be gone", Duration::from_secs(5), || match is_running(pid) {
+        true => Err(format!("{pid} is there")),
+        false => Ok(()),
+    });
 }
 
 /// Whether a process exists and is no zombie.

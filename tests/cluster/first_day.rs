@@ -6,7 +6,10 @@ use std::{
     time::Duration,
 };
 
-use crate::cluster::{Cluster, eventually, is_running, thalweg};
+use crate::{
+    audit::assert_equal_chains,
+    cluster::{Cluster, eventually, is_running, thalweg},
+};
 
 #[test]
 fn fifty_writes_through_four_nodes_are_read_from_every_node() {
@@ -57,7 +60,8 @@ fn exec_passes_its_status_on() {
 fn equal_heights_have_equal_state_roots() {
     let cluster = Cluster::start(&[]);
     let height = (0..20).map(|i| cluster.put(i % 4, &format!("key-{i}"), "value").unwrap()).max().unwrap();
-    cluster.assert_equal_chains(height);
+    cluster.wait_for_height(height);
+    assert_equal_chains(&cluster, height);
     cluster.stop();
 }
 
@@ -114,7 +118,7 @@ fn a_killed_node_is_not_missed_and_catches_up() {
             });
         };
         more(50);
-        cluster.kill(3);
+        cluster.kill(&[3]);
         more(50);
         stop.store(true, Ordering::Relaxed);
     });
@@ -125,10 +129,11 @@ fn a_killed_node_is_not_missed_and_catches_up() {
         here if here >= height => Ok(()),
         here => Err(format!("at {here} of {height}")),
     });
-    cluster.kill(0);
+    cluster.kill(&[0]);
     cluster.put(3, "after", "value").expect("a quorum that needs the restarted node");
     cluster.restart(0);
     let height = (0..4).map(|node| cluster.height(node)).max().unwrap();
-    cluster.assert_equal_chains(height);
+    cluster.wait_for_height(height);
+    assert_equal_chains(&cluster, height);
     cluster.stop();
 }

@@ -1,4 +1,25 @@
-//! Clusters of real processes, through the command line and HTTP only, as a user would run them.
+//! Clusters of real processes, through the command line and HTTP only, as a user would run them; afterwards their
+//! journals are read as a restart would.
+//!
+//! Each test starts a cluster, puts clients to work on all nodes, does something to the nodes, and ends with
+//! [`audit::audit`]: what the clients saw is linearizable, nothing answered is lost, replicas agree, and nobody has
+//! contradicted itself.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
+mod audit;
+mod bad_input;
+mod clients;
+mod clocks;
 mod cluster;
+mod disks;
+mod figures;
 mod first_day;
+mod history;
+mod kills;
+mod listeners;
+mod load;
+mod partitions;
+mod pauses;
+mod soak;
+mod supervision;

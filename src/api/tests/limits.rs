@@ -105,10 +105,26 @@ fn stop_lets_requests_in_progress_end_and_closes_the_port() {
     let waiting = Request::new("PUT", "/v1/kv/a?timeout_ms=300").body(b"1").send(address);
     bench.node.until_waiting(1);
     let Bench { server, .. } = bench;
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     runtime.block_on(server.stop()).unwrap();
     assert_eq!(Reply::read(waiting).status, 504);
     assert!(TcpStream::connect(address).is_err());
+}
+
+#[test]
+fn stop_answers_requests_that_still_wait() {
+    let bench = Bench::with(|settings| settings.stop_timeout = Duration::from_millis(50));
+    let address = bench.server.address();
+    bench.node.set_mood(Mood::Stuck);
+    let write = Request::new("PUT", "/v1/kv/a?timeout_ms=120000").body(b"1").send(address);
+    let read = Request::new("GET", "/v1/kv/a?at_least=9&timeout_ms=120000").send(address);
+    bench.node.until_waiting(1);
+    let Bench { server, .. } = bench;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    runtime.block_on(server.stop()).unwrap();
+    let unknown = Reply::read(write);
+    assert!(unknown.problem(504, "fate-unknown")["id"].is_string(), "its fate can be asked elsewhere");
+    Reply::read(read).problem(503, "stopping");
 }
 
 #[test]

@@ -7,21 +7,22 @@ use std::{
     time::Duration,
 };
 
-use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use rustix::process::{Pid, Signal};
 use tokio::{
     process::{Child, Command},
     time::timeout,
 };
+
+use super::janitor::Whom;
 
 const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The running command.
 pub(super) struct Exec {
     child: Child,
-    pid: Option<Pid>,
-    /// Whether it leads a process group, so that what it started can be stopped with it. On a terminal it shares ours:
+    /// A process group of its own, so that what it started can be stopped with it. On a terminal it shares ours:
     /// in a group of its own it could not read from the terminal, and Ctrl-C reaches it as it is.
-    leads_group: bool,
+    whom: Option<Whom>,
 }
 
 impl Exec {
@@ -35,7 +36,12 @@ impl Exec {
         }
         let child = shell.spawn()?;
         let pid = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
-        Ok(Self { child, pid, leads_group })
+        Ok(Self { child, whom: pid.map(if leads_group { Whom::Group } else { Whom::Process }) })
+    }
+
+    /// Whom it consists of.
+    pub(super) fn whom(&self) -> Option<Whom> {
+        self.whom
     }
 
     /// Waits for its end, and returns its exit status as shells do: 128 and the number of a signal that ended it.
@@ -54,11 +60,7 @@ impl Exec {
 
     fn signal(&self, signal: Signal) {
         // Nobody to signal when it has ended.
-        let _ = match self.pid {
-            Some(pid) if self.leads_group => kill_process_group(pid, signal),
-            Some(pid) => kill_process(pid, signal),
-            None => Ok(()),
-        };
+        let _ = self.whom.map(|whom| whom.signal(signal));
     }
 }
 

@@ -2,12 +2,14 @@
 //!
 //! The parent only starts, watches and stops; nodes know nothing of it but the pipe on their standard input, at whose
 //! end they stop, however the parent ended (`start --stop-when-stdin-closes`). A node that dies stays dead until
-//! somebody starts it again with `thalweg start --config` of its directory; the others go on.
+//! somebody starts it again with `thalweg start --config` of its directory; the others go on. Whatever else would be
+//! left behind when the parent is killed, the [`janitor`] clears up.
 
 mod exec;
 mod existing;
 mod fleet;
 mod interrupt;
+mod janitor;
 mod logtail;
 mod place;
 mod ready;
@@ -18,12 +20,15 @@ mod temporary;
 mod tests;
 
 use std::{
+    cell::RefCell,
     path::{Path, PathBuf},
     process::ExitCode,
     time::Duration,
 };
 
 use clap::Args;
+use janitor::Janitor;
+pub(super) use janitor::{JanitorArguments, run as clear_up};
 use temporary::TemporaryDir;
 
 use super::{
@@ -84,16 +89,20 @@ pub(super) fn run(arguments: &Arguments, json: bool) -> Result<ExitCode, Failure
     let program = std::env::current_exe().map_err(|error| Failure::failed("this program's path", error))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::failed("tokio runtime", error))?;
+    let janitor = Janitor::start(&program, temporary.as_ref().map(TemporaryDir::path));
+    let janitor = RefCell::new(janitor.map_err(|error| Failure::failed("janitor", error))?);
     let status = runtime.block_on(supervise::supervise(&supervise::Plan {
         cluster: &cluster,
         command: &|member| fleet::node_command(&program, member),
         ready_timeout: Duration::from_secs(arguments.ready_timeout),
         exec: arguments.exec.as_deref(),
+        on_exec: &|command| janitor.borrow_mut().also_end(command),
         json,
     }));
     // Probes that still wait for an answer are not waited for.
     runtime.shutdown_background();
     drop(temporary);
+    janitor.into_inner().dismiss();
     status.map(ExitCode::from)
 }
 

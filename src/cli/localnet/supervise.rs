@@ -8,6 +8,7 @@ use super::{
     exec::Exec,
     fleet::{Death, Fleet, log_file},
     interrupt::Interrupts,
+    janitor::Whom,
     logtail::tail,
     ready::until_ready,
     report,
@@ -25,6 +26,8 @@ pub(super) struct Plan<'a> {
     pub(super) command: &'a dyn Fn(&Member) -> Command,
     pub(super) ready_timeout: Duration,
     pub(super) exec: Option<&'a str>,
+    /// Who else must know whom the command consists of.
+    pub(super) on_exec: &'a dyn Fn(Whom),
     pub(super) json: bool,
 }
 
@@ -59,6 +62,7 @@ async fn serve(plan: &Plan<'_>, fleet: &mut Fleet, interrupts: &mut Interrupts) 
     };
     let urls: Vec<String> = plan.cluster.members.iter().map(report::url).collect();
     let mut exec = Exec::start(command, &urls).map_err(|error| Failure::failed("sh", error))?;
+    exec.whom().into_iter().for_each(plan.on_exec);
     loop {
         tokio::select! {
             status = exec.wait() => return status.map_err(|error| Failure::failed("sh", error)),

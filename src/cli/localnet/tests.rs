@@ -90,6 +90,7 @@ impl Net {
             command: &|member| command(member, ways),
             ready_timeout,
             exec: Some(exec),
+            on_exec: &|_| {},
             json: true,
         }));
         runtime.shutdown_background();

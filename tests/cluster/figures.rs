@@ -1,0 +1,131 @@
+//! The figures of a bad day, as the README has them. They take minutes and a quiet machine, so they run only when asked:
+//!
+//! ```text
+//! THALWEG_HEIGHTS=100000 cargo test --release --test cluster figures -- --ignored --nocapture --test-threads 1
+//! ```
+//!
+//! Each prints one line, and holds to the bound that it is meant to show.
+
+use std::{
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use serde_json::json;
+
+use crate::{
+    cluster::{Cluster, PATIENCE, eventually},
+    load::Client,
+};
+
+/// Commands of a block, and bytes of a value.
+const BATCH: usize = 20;
+const VALUE_BYTES: usize = 512;
+
+/// How many heights to leave behind: as many as `THALWEG_HEIGHTS` says.
+fn heights() -> u64 {
+    std::env::var("THALWEG_HEIGHTS").map_or(2_000, |heights| heights.parse().expect("THALWEG_HEIGHTS is a number"))
+}
+
+/// Has a node commit blocks of [`BATCH`] writes one after the other, up to a height.
+fn fill(cluster: &Cluster, node: usize, height: u64) {
+    let (client, url) = (Client::new(PATIENCE), format!("{}/v1/commands", cluster.nodes[node].http));
+    let value = "x".repeat(VALUE_BYTES);
+    let mut number = cluster.height(node) * BATCH as u64;
+    loop {
+        let put = |key: u64| json!({ "op": "put", "key": format!("key-{}", key % 100_000), "value": value });
+        let commands: Vec<_> = (number..number + BATCH as u64).map(put).collect();
+        number += BATCH as u64;
+        let reply = client.send("POST", &url, None, &json!({ "commands": commands }).to_string());
+        let reply = reply.expect("a healthy node answers").json();
+        let last = reply["results"].as_array().expect("results").last().expect("of each command").clone();
+        if last["height"].as_u64().expect("committed") >= height {
+            return;
+        }
+    }
+}
+
+#[test]
+#[ignore = "a measurement of minutes"]
+fn figures_of_a_restart_and_of_catching_up() {
+    let mut cluster = Cluster::start(&[]);
+    let away = heights().min(10_000);
+    cluster.kill(&[3]);
+    let started = Instant::now();
+    fill(&cluster, 0, away);
+    println!(
+        "{away} heights of {BATCH} writes of {VALUE_BYTES} bytes with one of four down: {:.1?}",
+        started.elapsed()
+    );
+
+    let started = Instant::now();
+    cluster.spawn(&[3], &[]);
+    eventually("the node to be back", PATIENCE, || {
+        let here = cluster.height(3);
+        if here >= away { Ok(()) } else { Err(format!("at {here} of {away}")) }
+    });
+    println!("a node that was away for {away} heights is back after {:.1?}", started.elapsed());
+
+    fill(&cluster, 0, heights());
+    cluster.kill(&[0]);
+    let started = Instant::now();
+    cluster.restart(0);
+    let took = started.elapsed();
+    let store = cluster.nodes[0].dir.join("data/store.redb").metadata().expect("its store").len() >> 20;
+    println!("ready {took:.2?} after it was started again with {} heights ({store} MiB) behind it", heights());
+    assert!(took < Duration::from_secs(1), "it took {took:?}");
+    cluster.stop();
+}
+
+/// Single writes in a closed loop to the first three nodes: how many a second, and the median and the 99th percentile of
+/// their latencies.
+fn pace(cluster: &Cluster, clients: usize, length: Duration) -> (f64, Duration, Duration) {
+    let (stop, latencies) = (AtomicBool::new(false), Mutex::new(Vec::new()));
+    let started = Instant::now();
+    std::thread::scope(|scope| {
+        for client in 0..clients {
+            let (stop, latencies) = (&stop, &latencies);
+            scope.spawn(move || {
+                let (http, mut own) = (Client::new(PATIENCE), Vec::new());
+                for number in 0.. {
+                    let url = format!("{}/v1/kv/pace-{client}-{}", cluster.nodes[client % 3].http, number % 1_000);
+                    let began = Instant::now();
+                    let reply = http.send("PUT", &url, None, "a value").expect("a healthy node answers");
+                    assert_eq!(reply.status, 200, "{:?}", reply.json());
+                    own.push(began.elapsed());
+                    if stop.load(Ordering::Relaxed) {
+                        break;
+                    }
+                }
+                latencies.lock().unwrap().extend(own);
+            });
+        }
+        crate::cluster::hold(length);
+        stop.store(true, Ordering::Relaxed);
+    });
+    let mut latencies = latencies.into_inner().unwrap();
+    latencies.sort();
+    let at = |percent: usize| latencies[(latencies.len() - 1) * percent / 100];
+    (latencies.len() as f64 / started.elapsed().as_secs_f64(), at(50), at(99))
+}
+
+#[test]
+#[ignore = "a measurement of a minute"]
+fn figures_with_one_of_four_dead() {
+    for clients in [1, 16] {
+        let cluster = Cluster::start(&[]);
+        pace(&cluster, clients, Duration::from_secs(3));
+        let (healthy, median, high) = pace(&cluster, clients, Duration::from_secs(10));
+        println!("{clients} clients, healthy: {healthy:.0} writes a second, p50 {median:.1?}, p99 {high:.1?}");
+        cluster.kill(&[3]);
+        let (first, median_first, high_first) = pace(&cluster, clients, Duration::from_secs(10));
+        println!("  the first ten seconds: {first:.0} writes a second, p50 {median_first:.1?}, p99 {high_first:.1?}");
+        let (later, median_later, high_later) = pace(&cluster, clients, Duration::from_secs(10));
+        println!("  from then on: {later:.0} writes a second, p50 {median_later:.1?}, p99 {high_later:.1?}");
+        assert!(later >= healthy / 2.0, "less than half of the throughput");
+        assert!(median_later <= median * 2, "more than twice the latency");
+    }
+}
