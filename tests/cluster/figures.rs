@@ -1,10 +1,9 @@
-//! The figures of a bad day, as the README has them. They take minutes and a quiet machine, so they run only when asked:
+//! The figures of a bad day, as the README has them. In the checks they run small, with bounds for a busy machine and a
+//! build for tests; what is to be shown, they show when asked, on a quiet machine:
 //!
 //! ```text
-//! THALWEG_HEIGHTS=100000 cargo test --release --test cluster figures -- --ignored --nocapture --test-threads 1
+//! THALWEG_HEIGHTS=100000 cargo test --release --test cluster figures -- --nocapture --test-threads 1
 //! ```
-//!
-//! Each prints one line, and holds to the bound that it is meant to show.
 
 use std::{
     sync::{
@@ -25,9 +24,28 @@ use crate::{
 const BATCH: usize = 20;
 const VALUE_BYTES: usize = 512;
 
-/// How many heights to leave behind: as many as `THALWEG_HEIGHTS` says.
-fn heights() -> u64 {
-    std::env::var("THALWEG_HEIGHTS").map_or(2_000, |heights| heights.parse().expect("THALWEG_HEIGHTS is a number"))
+/// How much is measured, and what it is held to.
+struct Scale {
+    /// How many heights to leave behind.
+    heights: u64,
+    /// How long each pace is measured.
+    length: Duration,
+    /// How many times what is meant to be shown a figure may be.
+    slack: u32,
+}
+
+impl Scale {
+    /// In full when `THALWEG_HEIGHTS` says how many heights.
+    fn read() -> Self {
+        match std::env::var("THALWEG_HEIGHTS") {
+            Ok(heights) => Self {
+                heights: heights.parse().expect("THALWEG_HEIGHTS is a number"),
+                length: Duration::from_secs(10),
+                slack: 1,
+            },
+            Err(_) => Self { heights: 200, length: Duration::from_secs(4), slack: 4 },
+        }
+    }
 }
 
 /// Has a node commit blocks of [`BATCH`] writes one after the other, up to a height.
@@ -49,10 +67,10 @@ fn fill(cluster: &Cluster, node: usize, height: u64) {
 }
 
 #[test]
-#[ignore = "a measurement of minutes"]
 fn figures_of_a_restart_and_of_catching_up() {
     let mut cluster = Cluster::start(&[]);
-    let away = heights().min(10_000);
+    let scale = Scale::read();
+    let away = scale.heights.min(10_000);
     cluster.kill(&[3]);
     let started = Instant::now();
     fill(&cluster, 0, away);
@@ -69,14 +87,14 @@ fn figures_of_a_restart_and_of_catching_up() {
     });
     println!("a node that was away for {away} heights is back after {:.1?}", started.elapsed());
 
-    fill(&cluster, 0, heights());
+    fill(&cluster, 0, scale.heights);
     cluster.kill(&[0]);
     let started = Instant::now();
     cluster.restart(0);
     let took = started.elapsed();
     let store = cluster.nodes[0].dir.join("data/store.redb").metadata().expect("its store").len() >> 20;
-    println!("ready {took:.2?} after it was started again with {} heights ({store} MiB) behind it", heights());
-    assert!(took < Duration::from_secs(1), "it took {took:?}");
+    println!("ready {took:.2?} after it was started again with {} heights ({store} MiB) behind it", scale.heights);
+    assert!(took < Duration::from_secs(1) * scale.slack, "it took {took:?}");
     cluster.stop();
 }
 
@@ -113,19 +131,22 @@ fn pace(cluster: &Cluster, clients: usize, length: Duration) -> (f64, Duration, 
 }
 
 #[test]
-#[ignore = "a measurement of a minute"]
 fn figures_with_one_of_four_dead() {
+    let Scale { length, slack, .. } = Scale::read();
     for clients in [1, 16] {
         let cluster = Cluster::start(&[]);
-        pace(&cluster, clients, Duration::from_secs(3));
-        let (healthy, median, high) = pace(&cluster, clients, Duration::from_secs(10));
+        pace(&cluster, clients, length / 4);
+        let (healthy, median, high) = pace(&cluster, clients, length);
         println!("{clients} clients, healthy: {healthy:.0} writes a second, p50 {median:.1?}, p99 {high:.1?}");
         cluster.kill(&[3]);
-        let (first, median_first, high_first) = pace(&cluster, clients, Duration::from_secs(10));
-        println!("  the first ten seconds: {first:.0} writes a second, p50 {median_first:.1?}, p99 {high_first:.1?}");
-        let (later, median_later, high_later) = pace(&cluster, clients, Duration::from_secs(10));
+        let (first, median_first, high_first) = pace(&cluster, clients, length);
+        println!(
+            "  the first {length:?} with one dead: {first:.0} writes a second, p50 {median_first:.1?}, p99 {high_first:.1?}"
+        );
+        let (later, median_later, high_later) = pace(&cluster, clients, length);
         println!("  from then on: {later:.0} writes a second, p50 {median_later:.1?}, p99 {high_later:.1?}");
-        assert!(later >= healthy / 2.0, "less than half of the throughput");
-        assert!(median_later <= median * 2, "more than twice the latency");
+        assert!(later * 2.0 * f64::from(slack) >= healthy, "less than half of the throughput");
+        assert!(median_later <= median * 2 * slack, "more than twice the latency");
+        cluster.stop();
     }
 }
