@@ -20,6 +20,7 @@ mod output;
 mod start;
 #[cfg(feature = "node")]
 mod table;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -57,6 +58,17 @@ enum Command {
     Import(import::Arguments),
     #[cfg(feature = "node")]
     Status(client::StatusArguments),
+    #[cfg(feature = "node")]
+    Peers(client::PeersArguments),
+    #[cfg(feature = "node")]
+    Validators(client::ValidatorsArguments),
+    #[cfg(feature = "node")]
+    Block(client::BlockArguments),
+    #[cfg(feature = "node")]
+    Certificate(client::CertificateArguments),
+    #[cfg(feature = "node")]
+    Command(client::CommandArguments),
+    Verify(verify::Arguments),
 }
 
 /// Runs the command that the process was given, and returns its exit status.
@@ -80,6 +92,17 @@ pub fn main() -> ExitCode {
         Command::Import(arguments) => import::run(&arguments, json),
         #[cfg(feature = "node")]
         Command::Status(arguments) => client::status(&arguments, json),
+        #[cfg(feature = "node")]
+        Command::Peers(arguments) => client::peers(&arguments, json),
+        #[cfg(feature = "node")]
+        Command::Validators(arguments) => client::validators(&arguments, json),
+        #[cfg(feature = "node")]
+        Command::Block(arguments) => client::block(&arguments, json),
+        #[cfg(feature = "node")]
+        Command::Certificate(arguments) => client::certificate(&arguments),
+        #[cfg(feature = "node")]
+        Command::Command(arguments) => client::command(&arguments, json),
+        Command::Verify(arguments) => verify::run(&arguments, json),
     };
     done.unwrap_or_else(|failure| failure.report(json))
 }

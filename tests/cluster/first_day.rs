@@ -137,3 +137,26 @@ fn a_killed_node_is_not_missed_and_catches_up() {
     assert_equal_chains(&cluster, height);
     cluster.stop();
 }
+
+#[test]
+fn a_certificate_is_checked_without_any_node() {
+    let cluster = Cluster::start(&[]);
+    let height = cluster.put(0, "proven", "value").unwrap().to_string();
+    let certificate = thalweg().args(["certificate", &height, "--node", &cluster.urls()]).output().unwrap();
+    assert!(certificate.status.success(), "{}", String::from_utf8_lossy(&certificate.stderr));
+    let (file, genesis) = (cluster.dir().join("certificate.json"), cluster.genesis());
+    let verify = |text: &str| {
+        std::fs::write(&file, text).unwrap();
+        thalweg().args(["verify", "--json", "--genesis"]).arg(&genesis).arg(&file).output().unwrap()
+    };
+    let text = String::from_utf8(certificate.stdout).unwrap();
+    let proven = verify(&text);
+    assert!(proven.status.success(), "{}", String::from_utf8_lossy(&proven.stderr));
+    let said: serde_json::Value = serde_json::from_slice(&proven.stdout).unwrap();
+    assert_eq!(said["height"].as_u64().unwrap().to_string(), height);
+
+    let root = said["payload_root"].as_str().unwrap();
+    let forged = verify(&text.replace(root, &"ab".repeat(32)));
+    assert_eq!(forged.status.code(), Some(1), "another payload is not proven");
+    cluster.stop();
+}

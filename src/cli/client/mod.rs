@@ -2,6 +2,7 @@
 
 mod http;
 mod kv;
+mod look;
 mod problem;
 mod status;
 #[cfg(test)]
@@ -9,5 +10,9 @@ pub(super) mod testing;
 
 pub(super) use http::{Backoff, Client, Method, NodeArguments, Patience, Reply, Request, Trouble, is_retryable};
 pub(super) use kv::{DeleteArguments, GetArguments, PutArguments, delete, get, kv_path, put};
+pub(super) use look::{
+    BlockArguments, CertificateArguments, CommandArguments, PeersArguments, ValidatorsArguments, block, certificate,
+    command, peers, validators,
+};
 pub(super) use problem::Problem;
 pub(super) use status::{StatusArguments, status};
