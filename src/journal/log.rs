@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 use super::{
     Disk, Fault, OpenError, Salt,
     fault::Doing as _,
-    format::{Content, EMPTY_SEGMENT, Header, Index, IndexItem, padding},
+    format::{Content, EMPTY_SEGMENT, Header, Index, IndexItem, batch_bytes_max, padding},
     recovery::{self, Survey},
 };
 use crate::types::{Digest, Height};
 
-/// From this size on a segment is followed by a new one, in bytes.
+/// How long a segment is, in bytes. A batch that does not fit into the rest of one begins the next.
 pub const SEGMENT_BYTES: u64 = 16 << 20;
 
 /// An item's place in the log. The first item of a journal has 1.
@@ -80,7 +80,7 @@ pub struct Log<D> {
 /// What is known of a live segment.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Segment {
-    /// Its length, and where the next batch begins.
+    /// Where its last batch ends and the next one begins.
     pub bytes: u64,
     /// The greatest height in it.
     pub highest: Height,
@@ -88,7 +88,7 @@ pub(super) struct Segment {
 
 impl<D: Disk> Log<D> {
     /// Creates an empty journal on an empty disk. `salt` must be unpredictable to peers, otherwise they can forge
-    /// structure that a recovery from damage believes (`JN-5`). Segments end at `segment_bytes`, see [`SEGMENT_BYTES`].
+    /// structure that a recovery from damage believes (`JN-5`). Segments have `segment_bytes`, see [`SEGMENT_BYTES`].
     ///
     /// # Errors
     /// [`OpenError::Exists`] unless the disk is empty, and [`OpenError::Fault`].
@@ -139,6 +139,7 @@ impl<D: Disk> Log<D> {
             is_sealed: false,
             has_failed: false,
         };
+        log.disk.reserve(newest, segment_bytes).doing("fill up", newest)?;
         // What a killed process had written may not be synced; the seal says that it is, so it must be first.
         log.disk.sync(newest).doing("sync", newest)?;
         log.disk.sync_directory().doing("sync the directory of", newest)?;
@@ -206,7 +207,7 @@ impl<D: Disk> Log<D> {
         self.floor
     }
 
-    /// What the live segments take, in bytes.
+    /// What is in the live segments, in bytes.
     pub fn bytes(&self) -> u64 {
         self.segments.values().map(|segment| segment.bytes).sum()
     }
@@ -231,7 +232,7 @@ impl<D: Disk> Log<D> {
     }
 
     fn write_batch(&mut self) -> Result<(), Fault> {
-        self.begin_segment_if_full()?;
+        self.begin_segment_unless_fits(batch_bytes_max(&self.pending))?;
         let mut items = std::mem::take(&mut self.pending);
         let number = self.current();
         let mut segment = self.segments[&number];
@@ -279,11 +280,15 @@ impl<D: Disk> Log<D> {
         Ok(written as u64)
     }
 
-    /// Begins a segment if it is time for one. Its header is synced before anything else is in it: a header that is
-    /// bad where a batch is not was good once.
-    fn begin_segment_if_full(&mut self) -> Result<(), Fault> {
+    /// Begins a segment if the next batch would make the current one grow (`JN-8`); a batch that is larger than a
+    /// segment does so in one of its own. The header is synced before anything else is in it: a header that is bad
+    /// where a batch is not was good once.
+    fn begin_segment_unless_fits(&mut self, batch_bytes: u64) -> Result<(), Fault> {
         let current = self.current();
-        if self.segments.get(&current).is_some_and(|segment| segment.bytes < self.segment_bytes) {
+        let fits = |segment: &Segment| {
+            segment.bytes == EMPTY_SEGMENT as u64 || segment.bytes + batch_bytes <= self.segment_bytes
+        };
+        if self.segments.get(&current).is_some_and(fits) {
             return Ok(());
         }
         let segment = current + 1;

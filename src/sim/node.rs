@@ -64,6 +64,8 @@ pub struct Node {
 
 /// Commits after which the store is written; until then a crash takes it back and the journal replays.
 const FLUSH_EVERY: usize = 5;
+/// How much of a new segment is filled with zeros; beyond that it grows, so that both forms are played.
+const PREPARED_BYTES: usize = 128 << 10;
 /// The most bytes of an answer to a peer.
 const ANSWER_BYTES: usize = 1 << 20;
 
@@ -87,7 +89,7 @@ impl Node {
         let set = genesis.validate().expect("a world's genesis is valid");
         let chain = genesis.chain_id();
         let estate = estate.unwrap_or_else(|| {
-            let journal = Journal::create(SimDisk::default(), chain, Salt::new([7; 16]));
+            let journal = Journal::create(SimDisk::prepared(PREPARED_BYTES), chain, Salt::new([7; 16]));
             let disk = journal.expect("an empty simulated disk has room").into_disk();
             Estate { disk, rows: MemoryRows::default() }
         });

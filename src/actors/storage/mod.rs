@@ -27,6 +27,7 @@ mod port;
 mod queue;
 mod recovery;
 mod snapshot;
+mod spares;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -35,7 +36,7 @@ mod writer;
 use std::{
     fmt, io,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, mpsc::sync_channel},
     thread::JoinHandle,
     time::Duration,
 };
@@ -179,11 +180,12 @@ impl Settings {
     }
 }
 
-/// Opened storage: both writers running. Dropping it stops them, as [`Storage::shutdown`] does.
+/// Opened storage: its threads running. Dropping it stops them, as [`Storage::shutdown`] does.
 pub struct Storage {
     port: StoragePort,
     writer: Option<JoinHandle<()>>,
     journaler: Option<JoinHandle<()>>,
+    spares: Option<JoinHandle<()>>,
     _lock: DirectoryLock,
 }
 
@@ -199,15 +201,18 @@ impl Storage {
             return Err(journal::OpenError::Missing.into());
         }
         let lock = lock(&directory)?;
-        let (journal, found) = Journal::open(FileDisk::new(journal::directory(&directory)), chain)?;
+        let in_directory = |source| OpenError::Directory { path: directory.clone(), source };
+        let (wanted, wants) = sync_channel(1);
+        let disk = FileDisk::with_spares(journal::directory(&directory), wanted).map_err(in_directory)?;
+        let (journal, found) = Journal::open(disk, chain)?;
         recovery::report(&found);
         let store = Store::open(&directory.join("store.redb"), &chain, cache_bytes, on_fault.clone())?;
         // A store whose creation a power loss took back would look like one that was lost.
-        let in_directory = |source| OpenError::Directory { path: directory.clone(), source };
         journal::sync_directory(&directory).map_err(in_directory)?;
         let height = store.height()?;
         recovery::check_store(height, journal.floor())?;
 
+        let journal_directory = journal::directory(&directory);
         let gauges = Arc::new(StorageGauges::new(directory));
         let shared = Arc::new(Shared::new(store.base()?, height, gauges.clone(), write_behind));
         let inbox = Arc::new(Inbox::new(append_bytes_max));
@@ -224,6 +229,7 @@ impl Storage {
             port,
             writer: Some(spawn("writer", move || writer.run())?),
             journaler: Some(spawn("journaler", move || journaler.run())?),
+            spares: Some(spawn("spares", move || spares::keep(&journal_directory, &wants))?),
             _lock: lock,
         };
         Ok((storage, Recovered::new(height, found.entries)))
@@ -239,7 +245,7 @@ impl Storage {
         self.port.reader()
     }
 
-    /// Writes everything that was appended and committed, runs what waits for it, and ends both threads. Whoever
+    /// Writes everything that was appended and committed, runs what waits for it, and ends all threads. Whoever
     /// still holds a port finds it closed.
     pub fn shutdown(self) {
         drop(self);
@@ -253,6 +259,8 @@ impl Drop for Storage {
         join(&mut self.writer);
         self.port.inbox.appends.close();
         join(&mut self.journaler);
+        // Ends with the journal's disk.
+        join(&mut self.spares);
     }
 }
 

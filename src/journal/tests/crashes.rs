@@ -40,6 +40,12 @@ enum Kind {
     Standing,
 }
 
+/// On which segments grow, are filled with zeros in part, or whole.
+fn disk() -> impl Strategy<Value = SimDisk> {
+    let whole = usize::try_from(SEGMENT_BYTES).expect("small");
+    prop_oneof![Just(0), Just(whole / 3), Just(whole)].prop_map(SimDisk::prepared)
+}
+
 fn step() -> impl Strategy<Value = Step> {
     let kind = prop_oneof![6 => Just(Kind::Record), 2 => Just(Kind::Block), 1 => Just(Kind::Standing)];
     let bytes = prop_oneof![3 => 0usize..200, 1 => 3_000usize..40_000];
@@ -127,8 +133,8 @@ fn restart(log: Log<SimDisk>, model: &mut Model, stop: Stop) -> Log<SimDisk> {
     log
 }
 
-fn run(steps: Vec<Step>) -> (Log<SimDisk>, Model) {
-    let mut log = create();
+fn run(disk: SimDisk, steps: Vec<Step>) -> (Log<SimDisk>, Model) {
+    let mut log = create_on(disk);
     let mut model = Model::default();
     for step in steps {
         let outcome = match step {
@@ -165,22 +171,26 @@ fn run(steps: Vec<Step>) -> (Log<SimDisk>, Model) {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
-    /// `JN-1`, `JN-3`, `JN-4`, `JN-7`
+    /// `JN-1`, `JN-3`, `JN-4`, `JN-7`, `JN-8`
     #[test]
-    fn nothing_acknowledged_is_lost_and_no_crash_is_a_fault(steps in proptest::collection::vec(step(), 0..60)) {
-        run(steps);
+    fn nothing_acknowledged_is_lost_and_no_crash_is_a_fault(
+        disk in disk(),
+        steps in proptest::collection::vec(step(), 0..60),
+    ) {
+        run(disk, steps);
     }
 
     /// `JN-2`, `JN-3`: after any history, one bad byte anywhere is mended, or the loss of what peers have, or a fault;
     /// never a silent loss.
     #[test]
     fn one_rotten_byte_is_never_a_silent_loss(
+        disk in disk(),
         steps in proptest::collection::vec(step(), 0..40),
         sector in 0usize..1 << 16,
         byte in prop_oneof![0..64usize, 0..SECTOR],
         mask in 1u8..,
     ) {
-        let (log, mut model) = run(steps);
+        let (log, mut model) = run(disk, steps);
         let mut disk = log.into_disk();
         let segments = disk.segments().unwrap();
         let all: usize = segments.iter().map(|segment| disk.bytes(*segment).unwrap().len()).sum();

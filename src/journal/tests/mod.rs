@@ -15,8 +15,13 @@ const SALT: Salt = Salt::new([9; 16]);
 /// Small, so that stories reach a second segment.
 const SEGMENT_BYTES: u64 = 128 << 10;
 
+/// On a disk that fills new segments with zeros.
 fn create() -> Log<SimDisk> {
-    Log::create(SimDisk::default(), CHAIN, SALT, SEGMENT_BYTES).unwrap()
+    create_on(SimDisk::prepared(usize::try_from(SEGMENT_BYTES).unwrap()))
+}
+
+fn create_on(disk: SimDisk) -> Log<SimDisk> {
+    Log::create(disk, CHAIN, SALT, SEGMENT_BYTES).unwrap()
 }
 
 fn open(disk: &SimDisk) -> Result<(Log<SimDisk>, Survey), OpenError> {
