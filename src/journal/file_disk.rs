@@ -7,8 +7,8 @@ use std::{
     sync::mpsc::SyncSender,
 };
 
-use super::{Disk, Journal, OpenError, Salt, fault::Doing as _};
-use crate::types::Digest;
+use super::{Disk, Entry, Journal, OpenError, Salt, fault::Doing as _, is_disk_full};
+use crate::{protocol::Abstention, types::Digest};
 
 /// A segment that is filled with zeros and waits to be used.
 const SPARE: &str = "spare";
@@ -134,7 +134,7 @@ impl Disk for FileDisk {
         let file = self.file(segment)?;
         let from = file.metadata()?.len();
         match fill(file, from, length) {
-            Err(error) if is_no_room(&error) => file.set_len(from),
+            Err(error) if is_disk_full(&error) => file.set_len(from),
             filled => filled,
         }
     }
@@ -180,10 +180,6 @@ fn fill(file: &mut File, from: u64, to: u64) -> io::Result<()> {
     Ok(())
 }
 
-fn is_no_room(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
-}
-
 fn remove_if_there(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -214,6 +210,32 @@ pub fn create_in(data: &Path, chain: Digest, salt: Salt) -> Result<(), OpenError
     let directory = directory(data);
     fs::create_dir_all(&directory).doing("making the directory of", FIRST)?;
     Journal::create(FileDisk::new(&directory), chain, salt)?;
+    Ok(sync_directory(data).doing("syncing the directory of", FIRST)?)
+}
+
+/// Puts a new journal in the place of one that is lost or damaged beyond repair (`OB-10`): it says that nothing may be
+/// voted for, and there is no moment at which it does not. What is left of the old one becomes `journal.lost`.
+///
+/// # Errors
+/// [`OpenError::Fault`].
+pub fn recreate_in(data: &Path, chain: Digest, salt: Salt) -> Result<(), OpenError> {
+    const FIRST: u64 = 0;
+    let [unfinished, lost] = ["journal.unfinished", "journal.lost"].map(|name| data.join(name));
+    let remove = |path: &Path| match fs::remove_dir_all(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed.doing("clearing the way for", FIRST),
+    };
+    remove(&unfinished)?;
+    fs::create_dir(&unfinished).doing("making the directory of", FIRST)?;
+    let mut journal = Journal::create(FileDisk::new(&unfinished), chain, salt)?;
+    journal.append(&Entry::Abstention(Abstention::Everywhere));
+    journal.seal()?;
+    let directory = directory(data);
+    if directory.try_exists().doing("looking for", FIRST)? {
+        remove(&lost)?;
+        fs::rename(&directory, &lost).doing("setting aside what is left of", FIRST)?;
+    }
+    fs::rename(&unfinished, &directory).doing("naming", FIRST)?;
     Ok(sync_directory(data).doing("syncing the directory of", FIRST)?)
 }
 

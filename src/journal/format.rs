@@ -27,7 +27,7 @@ pub const EMPTY_SEGMENT: usize = 2 * SECTOR;
 pub const INLINE_BYTES_MAX: usize = 4 * SECTOR;
 
 /// The version of the format, in every segment's header.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// The tag of a segment's header.
 const MAGIC: [u8; 16] = *b"thalweg journal\n";
@@ -215,9 +215,9 @@ mod tests {
         assert_eq!(
             hex::encode(&bytes[..80]),
             "7468616c776567206a6f75726e616c0a\
-             0139af4d\
+             94cb5727\
              37000000\
-             01000000\
+             02000000\
              0101010101010101010101010101010101010101010101010101010101010101\
              02020202020202020202020202020202\
              030405\

@@ -31,8 +31,17 @@ impl Sequence {
 pub enum Scope {
     /// Until [`Log::forget_below`] a greater height.
     Height(Height),
-    /// Until the next item of this scope: there is one such fact, and it is repeated in each new segment.
-    Standing,
+    /// Until the next item about the same fact: the last one is repeated in each new segment.
+    Standing(Fact),
+}
+
+/// What is true until something else is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+pub enum Fact {
+    /// The highest counter of our proofs to peers.
+    PeerCounter,
+    /// Where we do not vote.
+    Abstention,
 }
 
 /// Something to remember. `Debug` shows how long it is and how it begins.
@@ -71,7 +80,7 @@ pub struct Log<D> {
     next: Sequence,
     /// Appended, not yet flushed.
     pending: Vec<Item>,
-    standing: Option<Item>,
+    standing: BTreeMap<Fact, Item>,
     /// Whether nothing would be learnt from another batch: the last one was empty and nothing was forgotten since.
     is_sealed: bool,
     has_failed: bool,
@@ -107,7 +116,7 @@ impl<D: Disk> Log<D> {
             next_batch: 1,
             next: Sequence(1),
             pending: Vec::new(),
-            standing: None,
+            standing: BTreeMap::new(),
             is_sealed: false,
             has_failed: false,
         };
@@ -123,7 +132,10 @@ impl<D: Disk> Log<D> {
         let survey = recovery::survey(&mut disk, &chain)?;
         recovery::mend(&mut disk, &survey)?;
         let newest = survey.newest();
-        let standing = survey.items.iter().rev().find(|(_, item)| item.scope == Scope::Standing);
+        let facts = survey.items.iter().filter_map(|(_, item)| match item.scope {
+            Scope::Standing(fact) => Some((fact, item.clone())),
+            Scope::Height(_) => None,
+        });
         let mut log = Self {
             disk,
             chain,
@@ -135,7 +147,7 @@ impl<D: Disk> Log<D> {
             next_batch: survey.next_batch,
             next: survey.next,
             pending: Vec::new(),
-            standing: standing.map(|(_, item)| item.clone()),
+            standing: facts.collect(),
             is_sealed: false,
             has_failed: false,
         };
@@ -149,8 +161,8 @@ impl<D: Disk> Log<D> {
 
     /// Takes an item; [`Log::flush`] makes it durable. Bounded by the caller, who flushes.
     pub fn append(&mut self, item: Item) -> Sequence {
-        if item.scope == Scope::Standing {
-            self.standing = Some(item.clone());
+        if let Scope::Standing(fact) = item.scope {
+            self.standing.insert(fact, item.clone());
         }
         let sequence = self.next.plus(self.pending.len());
         self.pending.push(item);
@@ -238,7 +250,7 @@ impl<D: Disk> Log<D> {
         let mut segment = self.segments[&number];
         if segment.bytes == EMPTY_SEGMENT as u64 {
             // The segments before may go once this one is begun (`JN-7`).
-            items.extend(self.standing.clone());
+            items.extend(self.standing.values().cloned());
         }
         for item in &items {
             if let Scope::Height(height) = item.scope {

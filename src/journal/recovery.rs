@@ -311,7 +311,7 @@ fn conclude(salt: Salt, oldest: u64, mut scans: BTreeMap<u64, Scan>, useless: Ve
             survey.lost += batch.lost;
             let heights = batch.index.items.iter().filter_map(|item| match item.scope {
                 Scope::Height(height) => Some(height),
-                Scope::Standing => None,
+                Scope::Standing(_) => None,
             });
             highest = heights.fold(highest, Height::max);
             survey.items.extend(batch.items);

@@ -10,7 +10,7 @@ use super::contract::Settings;
 use crate::{
     app::Header,
     config::Genesis,
-    protocol::{Electorate, Setup, Timing, schedule},
+    protocol::{Abstention, Electorate, Setup, Timing, schedule},
     types::{Digest, Height, ValidatorIndex, ValidatorSet},
 };
 
@@ -19,6 +19,7 @@ pub(super) struct Chain {
     genesis: Arc<Genesis>,
     set: Arc<ValidatorSet>,
     me: Option<ValidatorIndex>,
+    abstention: Abstention,
     timing: Timing,
     window: u64,
     tip: Header,
@@ -31,7 +32,7 @@ impl Chain {
     ///
     /// # Panics
     /// If `headers` is empty or genesis was never validated: both are bugs of the caller.
-    pub(super) fn new(settings: &Settings, headers: Vec<Header>) -> Self {
+    pub(super) fn new(settings: &Settings, headers: Vec<Header>, abstention: Abstention) -> Self {
         let genesis = Arc::clone(&settings.genesis);
         let set = ValidatorSet::new(genesis.validators.clone(), genesis.crash_model).expect("genesis was validated");
         let tip = headers.last().cloned().expect("recovery finds at least the genesis header");
@@ -40,6 +41,7 @@ impl Chain {
             genesis,
             set: Arc::new(set),
             me: settings.me,
+            abstention,
             timing: settings.timing,
             tip,
             hashes: headers.iter().map(Header::hash).collect(),
@@ -84,9 +86,24 @@ impl Chain {
         schedule::owner(height, self.set(height))
     }
 
-    /// Our own place among a height's validators.
-    pub(super) fn me(&self, _height: Height) -> Option<ValidatorIndex> {
+    /// Our own place among a height's validators; `None` where we have no vote, or must not use it (`OB-10`).
+    pub(super) fn me(&self, height: Height) -> Option<ValidatorIndex> {
+        self.me.filter(|_| !self.abstention.covers(height))
+    }
+
+    /// Our own place among the validators, whether we may vote or not.
+    pub(super) fn own_index(&self) -> Option<ValidatorIndex> {
         self.me
+    }
+
+    /// Where we do not vote; `None` without a vote (`OB-10`).
+    pub(super) fn abstention(&self) -> Option<Abstention> {
+        self.me.map(|_| self.abstention)
+    }
+
+    /// Votes above a height from now on: that is durable.
+    pub(super) fn abstain_through(&mut self, height: Height) {
+        self.abstention = Abstention::Through(height);
     }
 
     /// Whether a height's lane is ours.

@@ -27,6 +27,8 @@ pub struct SimDisk {
     fails_in: Option<u64>,
     /// How long segments are when they are created, zeros all of them.
     prepared: usize,
+    /// The most bytes of all files together.
+    capacity: Option<usize>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -58,6 +60,11 @@ impl SimDisk {
     #[must_use]
     pub fn with_room(self, length: usize) -> Self {
         Self { prepared: length, ..self }
+    }
+
+    /// Limits the bytes of all files together; `None`: there is always room.
+    pub fn set_capacity(&mut self, bytes: Option<usize>) {
+        self.capacity = bytes;
     }
 
     /// Lets all operations from the `count`th on fail; the one that fails first may be done in part.
@@ -116,6 +123,12 @@ impl SimDisk {
                 Ok(())
             }
         }
+    }
+
+    /// How much of `wanted` more bytes there is room for.
+    fn room(&self, wanted: usize) -> usize {
+        let taken: usize = self.files.values().map(|file| file.bytes.len()).sum();
+        self.capacity.map_or(wanted, |capacity| wanted.min(capacity.saturating_sub(taken)))
     }
 
     fn file(&mut self, segment: u64) -> io::Result<&mut File> {
@@ -186,8 +199,8 @@ impl Disk for SimDisk {
         if self.files.contains_key(&segment) {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
-        let zeros = vec![0; self.prepared];
-        self.files.insert(segment, File { bytes: zeros, synced_length: self.prepared, unsynced: Vec::new() });
+        let length = if self.room(self.prepared) == self.prepared { self.prepared } else { 0 };
+        self.files.insert(segment, File { bytes: vec![0; length], synced_length: length, unsynced: Vec::new() });
         self.created.insert(segment);
         Ok(())
     }
@@ -198,10 +211,16 @@ impl Disk for SimDisk {
     }
 
     fn write(&mut self, segment: u64, offset: u64, parts: &[&[u8]]) -> io::Result<()> {
-        let outcome = self.operate();
-        let file = self.file(segment)?;
+        let mut outcome = self.operate();
         let from = usize::try_from(offset).map_err(io::Error::other)?;
-        file.change(from, &parts.concat());
+        let mut new = parts.concat();
+        let growth = (from + new.len()).saturating_sub(self.file(segment)?.bytes.len());
+        let room = self.room(growth);
+        if room < growth {
+            new.truncate((new.len() + room).saturating_sub(growth));
+            outcome = outcome.and(Err(io::ErrorKind::StorageFull.into()));
+        }
+        self.file(segment)?.change(from, &new);
         outcome
     }
 
@@ -214,10 +233,10 @@ impl Disk for SimDisk {
     fn reserve(&mut self, segment: u64, length: u64) -> io::Result<()> {
         self.operate()?;
         let length = usize::try_from(length).map_err(io::Error::other)?.min(self.prepared);
-        let file = self.file(segment)?;
-        let from = file.bytes.len();
-        if from < length {
-            file.change(from, &vec![0; length - from]);
+        let from = self.file(segment)?.bytes.len();
+        let growth = length.saturating_sub(from);
+        if growth > 0 && self.room(growth) == growth {
+            self.file(segment)?.change(from, &vec![0; growth]);
         }
         Ok(())
     }

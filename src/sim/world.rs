@@ -10,16 +10,17 @@ use super::{
     Dice, Faults,
     checkers::{self, Checker, Sight},
     client::Clients,
+    estate::Estate,
     letter::{Execution, Letter, Mail, Mailbox, Turn},
     network::Network,
-    node::{Estate, Identity, Node},
+    node::{Identity, Node},
     trace,
 };
 use crate::{
     config::{ApplicationName, Genesis},
     crypto::{SecretKey, Transcript},
     protocol::{ProtocolName, Timing},
-    replica::{Fate, Input, Peer, Ticket},
+    replica::{Fate, Input, Peer, Ticket, wire::Frame},
     types::{CrashModel, Digest, Height, Power, Time, Validator},
 };
 
@@ -36,6 +37,8 @@ pub struct Scenario {
     pub window: u64,
     /// What goes wrong.
     pub faults: Faults,
+    /// What becomes of the first validator's memory when it crashes.
+    pub amnesia: Amnesia,
     /// From the end of the faults to the demand that everything is answered.
     pub patience: Duration,
 }
@@ -48,9 +51,22 @@ impl Default for Scenario {
             commands: 20,
             window: 1,
             faults: Faults::LIGHT,
+            amnesia: Amnesia::Never,
             patience: Duration::from_secs(120),
         }
     }
+}
+
+/// Whether a validator that crashes loses its disk, journal and store (`OB-10`). Only the first one does: it is one of
+/// the faulty then.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Amnesia {
+    /// It does not.
+    Never,
+    /// Always, and it rejoins.
+    Rejoins,
+    /// Always, and it goes on as if it had never voted: a planted bug.
+    Forgets,
 }
 
 /// An invariant that did not hold.
@@ -318,6 +334,9 @@ impl<'w> World<'w> {
             self.post(node, letter);
         }
         for (to, mail) in turn.mail {
+            if let Mail::Frame(Frame::Instance { instance, message, .. }) = &mail {
+                self.see(&Sight::Sent { instance, message });
+            }
             for delay in self.network.send(node, to, &mut self.dice) {
                 self.schedule(delay, Event::Arrive(node, to, Box::new(mail.clone())));
             }
@@ -365,7 +384,12 @@ impl<'w> World<'w> {
                 Letter::Append(entries, _) => Some(entries),
                 _ => None,
             });
-            place.estate = Some(node.crash(under_way, &mut self.dice));
+            let kept = node.crash(under_way, &mut self.dice);
+            place.estate = Some(match self.scenario.amnesia {
+                Amnesia::Rejoins if victim == 0 => Estate::rejoining(&self.genesis),
+                Amnesia::Forgets if victim == 0 => Estate::new(&self.genesis),
+                _ => kept,
+            });
             place.life += 1;
             place.mailboxes.clear();
             place.busy_until.clear();

@@ -4,7 +4,7 @@ mod crashes;
 mod entries;
 mod stories;
 
-use super::{INLINE_BYTES_MAX, Item, Log, OpenError, Salt, Scope, Survey};
+use super::{Fact, INLINE_BYTES_MAX, Item, Log, OpenError, Salt, Scope, Survey};
 use crate::{
     sim::disk::SimDisk,
     types::{Digest, Height},
@@ -51,7 +51,7 @@ fn block(height: u64, fill: u8) -> Item {
 }
 
 fn standing(what: &[u8]) -> Item {
-    Item { scope: Scope::Standing, is_refetchable: false, bytes: what.to_vec() }
+    Item { scope: Scope::Standing(Fact::PeerCounter), is_refetchable: false, bytes: what.to_vec() }
 }
 
 /// Appends and flushes one batch; returns where in its segment it lies.

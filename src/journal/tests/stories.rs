@@ -287,6 +287,40 @@ fn peer_cannot_forge_structure_without_the_salt() {
     assert_eq!(contents(&survey), [&payload[..], b"later"]);
 }
 
+/// `JN-1`, `JN-8`: a full disk is a fault of the moment. It never looks like rot, and with room again all goes on.
+#[test]
+fn full_disk_loses_nothing_acknowledged_and_is_no_rot() {
+    for prepared in [0, usize::try_from(SEGMENT_BYTES).unwrap()] {
+        for capacity in (300 << 10..600 << 10).step_by(7_000) {
+            let mut log = create_on(SimDisk::prepared(prepared));
+            log.disk_mut().set_capacity(Some(capacity));
+            let mut acknowledged = 0;
+            let fault = loop {
+                log.append(vote(1, &[acknowledged; 3_000]));
+                log.append(body(1, acknowledged));
+                match log.flush() {
+                    Ok(_) => acknowledged += 1,
+                    Err(fault) => break fault,
+                }
+            };
+            assert!(fault.is_disk_full(), "{fault}");
+            let still_full = log.into_disk();
+            match open(&still_full) {
+                Ok((_, survey)) => assert!(survey.items.len() >= 2 * usize::from(acknowledged)),
+                Err(OpenError::Fault(fault)) => assert!(fault.is_disk_full(), "{fault}"),
+                Err(error) => panic!("a full disk is taken for damage: {error}"),
+            }
+            let mut with_room = still_full;
+            with_room.set_capacity(None);
+            let (mut log, survey) = open(&with_room).unwrap();
+            let whole: Vec<_> = (0..acknowledged).map(|fill| vec![fill; BODY_BYTES]).collect();
+            let back: Vec<_> = contents(&survey).into_iter().filter(|bytes| bytes.len() == BODY_BYTES).collect();
+            assert!(back.starts_with(&whole.iter().map(Vec::as_slice).collect::<Vec<_>>()));
+            batch(&mut log, [vote(2, b"goes on")]);
+        }
+    }
+}
+
 #[test]
 fn failed_journal_stays_failed() {
     let mut log = create();

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use crate::{
     app::{Block, Command, Header, Payload, Receipt, Status},
     config::{ApplicationName, Genesis},
-    protocol::{Certificate, ProtocolName, Setup, Slot, Timing, payload_root, streamlette},
+    protocol::{Abstention, Certificate, ProtocolName, Setup, Slot, Timing, payload_root, streamlette},
     replica::{Effect, Event, Fate, Input, Outbox, Peer, Recovered, Replica, Settings, Ticket, wire::PeerStatus},
     types::{
         BoundedVec, CrashModel, Digest, Height, Power, PublicKey, Time, Validator, ValidatorIndex, ValidatorSet, codec,
@@ -92,7 +92,7 @@ pub(super) fn settings(window: u64, me: Option<u16>) -> Settings {
     }
 }
 
-fn genesis_header() -> Header {
+pub(super) fn genesis_header() -> Header {
     let zeros = Digest::new([0; 32]);
     Header { height: Height::ZERO, parent: zeros, payload_root: zeros, time_ms: 0, state_root: zeros }
 }
@@ -129,9 +129,18 @@ impl Hands {
     }
 
     pub(super) fn restarted(settings: Settings, headers: Vec<Header>, decided: BTreeMap<Height, Block>) -> Self {
+        Self::returned(settings, headers, decided, Abstention::NONE)
+    }
+
+    pub(super) fn returned(
+        settings: Settings,
+        headers: Vec<Header>,
+        decided: BTreeMap<Height, Block>,
+        abstention: Abstention,
+    ) -> Self {
         let kept = headers.len().saturating_sub(usize::try_from(settings.genesis.window).unwrap() + 2);
         let recorded = decided.keys().copied().collect();
-        let recovered = Recovered { headers: headers[kept..].to_vec(), decided, oldest: Height::FIRST };
+        let recovered = Recovered { headers: headers[kept..].to_vec(), decided, oldest: Height::FIRST, abstention };
         let mut hands = Self {
             replica: Replica::new(settings.clone(), recovered),
             now: Time::from_micros(1_000_000),

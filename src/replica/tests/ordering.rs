@@ -121,8 +121,12 @@ fn executes_what_was_decided_before_the_restart_without_recording_it_again() {
 #[test]
 fn nothing_happens_before_begin() {
     let mut hands = Hands::new(1, 0);
-    let recovered =
-        crate::replica::Recovered { headers: hands.headers.clone(), decided: BTreeMap::new(), oldest: Height::FIRST };
+    let recovered = crate::replica::Recovered {
+        headers: hands.headers.clone(),
+        decided: BTreeMap::new(),
+        oldest: Height::FIRST,
+        abstention: crate::protocol::Abstention::NONE,
+    };
     hands.replica = crate::replica::Replica::new(settings(1, Some(0)), recovered);
     hands.take();
     hands.step(Input::Wake);
