@@ -26,42 +26,44 @@ fn directory() -> TempDir {
     TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("the target directory is writable")
 }
 
-/// The journal alone: one batch of some entries of 200 bytes, written and synced, and old heights forgotten.
+/// The journal alone: one batch of some entries, written and synced, and old heights forgotten. Once with segments that
+/// grow, once with segments of zeros that a second thread makes.
 fn log(c: &mut Criterion) {
-    let mut group = c.benchmark_group("journal append and flush");
-    for count in [1, 16, 256] {
-        let directory = directory();
-        let mut log = Log::create(FileDisk::new(directory.path()), CHAIN, SALT, SEGMENT_BYTES).expect("creates");
-        let mut height = 0;
-        group.throughput(Throughput::Elements(count));
-        group.bench_function(BenchmarkId::new("200 B", count), |b| {
-            b.iter(|| {
-                height += 1;
-                for _ in 0..count {
-                    let scope = Scope::Height(Height::new(height));
-                    log.append(Item { scope, is_refetchable: false, bytes: vec![1; 200] });
+    for is_prepared in [false, true] {
+        let name = if is_prepared { "prepared" } else { "growing" };
+        let mut group = c.benchmark_group(format!("journal append and flush, {name}"));
+        for (count, bytes) in [(1, 200), (16, 200), (256, 200), (1, 10_000), (1, 1 << 20)] {
+            let directory = directory();
+            let path = directory.path().to_owned();
+            let (wanted, wants) = sync_channel(1);
+            let disk = FileDisk::with_spares(&path, wanted).expect("is empty");
+            let spares = std::thread::spawn(move || {
+                while wants.recv().is_ok() && is_prepared {
+                    journal::make_spare(&path, SEGMENT_BYTES).expect("has room");
                 }
-                log.forget_below(Height::new(height));
-                log.flush().expect("flushes")
             });
-        });
-    }
-    for bytes in [10_000, 1 << 20] {
-        let directory = directory();
-        let mut log = Log::create(FileDisk::new(directory.path()), CHAIN, SALT, SEGMENT_BYTES).expect("creates");
-        let mut height = 0;
-        group.throughput(Throughput::Bytes(bytes));
-        group.bench_function(BenchmarkId::new("one body of bytes", bytes), |b| {
-            b.iter(|| {
-                height += 1;
-                let bytes = vec![1; usize::try_from(bytes).expect("small")];
-                log.append(Item { scope: Scope::Height(Height::new(height)), is_refetchable: false, bytes });
-                log.forget_below(Height::new(height));
-                log.flush().expect("flushes")
+            if is_prepared {
+                journal::make_spare(directory.path(), SEGMENT_BYTES).expect("has room");
+            }
+            let mut log = Log::create(disk, CHAIN, SALT, SEGMENT_BYTES).expect("creates");
+            let mut height = 0;
+            group.throughput(Throughput::Elements(count));
+            group.bench_function(BenchmarkId::new(format!("entries of {bytes} B"), count), |b| {
+                b.iter(|| {
+                    height += 1;
+                    for _ in 0..count {
+                        let scope = Scope::Height(Height::new(height));
+                        log.append(Item { scope, is_refetchable: false, bytes: vec![1; bytes] });
+                    }
+                    log.forget_below(Height::new(height));
+                    log.flush().expect("flushes")
+                });
             });
-        });
+            drop(log);
+            spares.join().expect("ends with the disk");
+        }
+        group.finish();
     }
-    group.finish();
 }
 
 fn start(directory: &TempDir, after: Duration) -> Storage {

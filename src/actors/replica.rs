@@ -26,7 +26,7 @@ use crate::{
     crypto::SecretKey,
     journal::Entry,
     metrics,
-    protocol::{self, Evidence, Record, Setup, Slot, seat::Seat},
+    protocol::{self, Abstention, Evidence, Record, Setup, Slot, seat::Seat},
     replica::{
         Effect, Event, Fate, Input, Outbox, Progress, Replica as Brain, Ticket,
         wire::{Frame, PeerStatus},
@@ -202,6 +202,7 @@ impl Replica {
                 self.announce(To::Peer(peer), status);
             }
             Effect::Blame { peer, reason } => self.ports.network.blame(peer, reason),
+            Effect::Abstain { through } => self.abstain(through, ctx),
             Effect::Reply { ticket, fate } => self.reply(ticket, fate),
         }
     }
@@ -267,6 +268,19 @@ impl Replica {
         ctx.spawn(durable.into_actor(self).map(move |durable, replica, ctx| {
             if durable.is_ok() {
                 replica.step(Input::Recorded { height }, ctx);
+            }
+        }));
+    }
+
+    fn abstain(&mut self, through: Height, ctx: &mut Context<Self>) {
+        let (done, durable) = oneshot::channel();
+        self.ports.storage.append(vec![Entry::Abstention(Abstention::Through(through))], move || {
+            let _ = done.send(());
+        });
+        ctx.spawn(durable.into_actor(self).map(move |durable, replica, ctx| {
+            if durable.is_ok() {
+                tracing::info!(above = %through, "rejoining: this validator votes again above that height");
+                replica.step(Input::Abstained { through }, ctx);
             }
         }));
     }

@@ -13,7 +13,7 @@
 //! | `GET /v1/commands/{id}` | how far it came |
 //! | `GET /v1/blocks/{height or latest}` `?offset&limit`, `…/certificate` | a block with up to 1,000 commands; its proof |
 //! | `GET /v1/status` `/v1/validators` `/v1/peers` | where the node stands, who votes, who is connected |
-//! | `GET /healthz` `/readyz` `/metrics` `/` | probes, metrics, a plain page |
+//! | `GET /healthz` `/readyz` `/metrics` `/` | probes (the first with a `warning` beside its 200 when the disk fills up), metrics, a plain page |
 //!
 //! Every route with `GET` has `HEAD`.
 //!

@@ -66,11 +66,11 @@ pub trait Backend: Send + Sync + 'static {
     /// Why not, for people.
     fn readiness(&self) -> Result<(), String>;
 
-    /// Whether all parts of the node answer.
+    /// Whether all parts of the node answer, and what will end it unless somebody acts.
     ///
     /// # Errors
     /// Which does not, for people.
-    fn health(&self) -> Result<(), String>;
+    fn health(&self) -> Result<Option<String>, String>;
 
     /// All metrics in Prometheus' text format.
     fn metrics(&self) -> String;

@@ -67,6 +67,8 @@ impl From<&Progress> for Sync {
 #[serde(rename_all = "lowercase")]
 enum Role {
     Validator,
+    /// A validator without its memory, which follows without a vote for now (`OB-10`).
+    Rejoining,
     Listener,
 }
 
@@ -88,7 +90,11 @@ pub async fn status(shared: web::Data<Shared>) -> HttpResponse {
         syncing: status.view.sync.is_some(),
         sync: status.view.sync.as_ref().map(Sync::from),
         target_height: status.view.target.max(status.view.executed),
-        role: if status.index.is_some() { Role::Validator } else { Role::Listener },
+        role: match (status.index, status.view.abstention) {
+            (Some(_), None) => Role::Validator,
+            (Some(_), Some(_)) => Role::Rejoining,
+            (None, _) => Role::Listener,
+        },
         node: status.index,
         peers: status.peers,
         mempool: Mempool { commands: status.view.mempool_commands, bytes: status.view.mempool_bytes },
@@ -112,18 +118,21 @@ pub async fn peers(shared: web::Data<Shared>) -> HttpResponse {
 #[derive(Serialize)]
 struct Probe {
     status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warning: Option<String>,
 }
 
-/// Whether the process should be left running.
+/// Whether the process should be left running. A disk that fills up is a warning beside the 200: whoever restarts the
+/// process for it gains nothing.
 pub async fn healthz(shared: web::Data<Shared>) -> Result<HttpResponse, Problem> {
-    shared.backend.health().map_err(|why| Problem::new(Kind::Unhealthy, why))?;
-    Ok(HttpResponse::Ok().json(Probe { status: "alive" }))
+    let warning = shared.backend.health().map_err(|why| Problem::new(Kind::Unhealthy, why))?;
+    Ok(HttpResponse::Ok().json(Probe { status: "alive", warning }))
 }
 
 /// Whether clients should be sent here.
 pub async fn readyz(shared: web::Data<Shared>) -> Result<HttpResponse, Problem> {
     shared.backend.readiness().map_err(|why| Problem::new(Kind::NotReady, why))?;
-    Ok(HttpResponse::Ok().json(Probe { status: "ready" }))
+    Ok(HttpResponse::Ok().json(Probe { status: "ready", warning: None }))
 }
 
 /// All metrics, for Prometheus.

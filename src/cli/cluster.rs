@@ -129,9 +129,17 @@ impl Cluster {
 /// When it exists, or cannot be made.
 fn prepare_data_dir(dir: &Path, chain_id: &Digest) -> io::Result<()> {
     private_dir(dir)?;
+    journal::create_in(dir, *chain_id, fresh_salt()?).map_err(io::Error::other)
+}
+
+/// A salt that no peer knows.
+///
+/// # Errors
+/// When the operating system has no randomness.
+pub(super) fn fresh_salt() -> io::Result<Salt> {
     let mut salt = [0; 16];
     getrandom::fill(&mut salt).map_err(io::Error::other)?;
-    journal::create_in(dir, *chain_id, Salt::new(salt)).map_err(io::Error::other)
+    Ok(Salt::new(salt))
 }
 
 fn refuse_existing(dir: &Path) -> Result<(), Failure> {

@@ -67,7 +67,8 @@ enum Command {
     #[cfg(feature = "node")]
     Certificate(client::CertificateArguments),
     #[cfg(feature = "node")]
-    Command(client::CommandArguments),
+    #[command(name = "command")]
+    Fate(client::CommandArguments),
     Verify(verify::Arguments),
 }
 
@@ -101,7 +102,7 @@ pub fn main() -> ExitCode {
         #[cfg(feature = "node")]
         Command::Certificate(arguments) => client::certificate(&arguments),
         #[cfg(feature = "node")]
-        Command::Command(arguments) => client::command(&arguments, json),
+        Command::Fate(arguments) => client::command(&arguments, json),
         Command::Verify(arguments) => verify::run(&arguments, json),
     };
     done.unwrap_or_else(|failure| failure.report(json))

@@ -21,7 +21,8 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   thalweg start --config chain/node0/node.toml
-  THALWEG__HTTP__LISTEN=0.0.0.0:8700 thalweg start --config node.toml --set log.level=debug")]
+  THALWEG__HTTP__LISTEN=0.0.0.0:8700 thalweg start --config node.toml --set log.level=debug
+  thalweg start --config node.toml --rejoin     # after its vote journal was lost")]
 pub(super) struct Arguments {
     /// The node's configuration, as `genesis` writes it.
     #[arg(long, value_name = "FILE")]
@@ -41,6 +42,10 @@ pub(super) struct Arguments {
     /// auto, human or json; the same as --set log.format=….
     #[arg(long, value_name = "FORMAT")]
     log_format: Option<String>,
+    /// Replace a vote journal that is missing or damaged beyond repair. The validator follows without a vote until the
+    /// others are far beyond everything it may have voted for; one whose journal is intact starts as usual.
+    #[arg(long)]
+    rejoin: bool,
     /// Stop when standard input ends. The starter holds the other end: however it dies, the node does not outlive it.
     #[arg(long, hide = true)]
     stop_when_stdin_closes: bool,
@@ -70,7 +75,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
             .spawn(stop_when_stdin_closes)
             .map_err(|error| Failure::failed("thread", error))?;
     }
-    Ok(crate::node::run(config, identity))
+    let rejoin = arguments.rejoin.then(super::cluster::fresh_salt).transpose();
+    let rejoin = rejoin.map_err(|error| Failure::failed("--rejoin", error))?;
+    Ok(crate::node::run(config, identity, rejoin))
 }
 
 fn assignment(text: &str) -> Result<(String, String), &'static str> {

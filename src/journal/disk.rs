@@ -14,7 +14,7 @@ pub trait Disk {
     /// When the disk fails.
     fn segments(&self) -> io::Result<Vec<u64>>;
 
-    /// Creates an empty segment.
+    /// Creates a segment: empty, or filled with zeros if the disk has one at hand, see [`Disk::reserve`].
     ///
     /// # Errors
     /// When it exists already or the disk fails.
@@ -38,11 +38,12 @@ pub trait Disk {
     /// When the disk fails. What was written since the last success may then be lost whatever is tried next.
     fn sync(&mut self, segment: u64) -> io::Result<()>;
 
-    /// Cuts a segment.
+    /// Fills a segment that is shorter than `length` with zeros up to there, so that later writes change its content
+    /// and nothing else, which makes syncs cheap (`JN-8`). A disk without room leaves it as it is.
     ///
     /// # Errors
     /// When it does not exist or the disk fails.
-    fn truncate(&mut self, segment: u64, length: u64) -> io::Result<()>;
+    fn reserve(&mut self, segment: u64, length: u64) -> io::Result<()>;
 
     /// Removes a segment.
     ///
@@ -78,8 +79,8 @@ impl<D: Disk + ?Sized> Disk for &mut D {
         (**self).sync(segment)
     }
 
-    fn truncate(&mut self, segment: u64, length: u64) -> io::Result<()> {
-        (**self).truncate(segment, length)
+    fn reserve(&mut self, segment: u64, length: u64) -> io::Result<()> {
+        (**self).reserve(segment, length)
     }
 
     fn remove(&mut self, segment: u64) -> io::Result<()> {

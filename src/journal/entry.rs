@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Disk, Fault, Item, Log, OpenError, SEGMENT_BYTES, Salt, Scope, Sequence};
+use super::{Disk, Fact, Fault, Item, Log, OpenError, SEGMENT_BYTES, Salt, Scope, Sequence};
 use crate::{
     app::Block,
-    protocol::Record,
+    protocol::{Abstention, Record},
     types::{Digest, Height, codec},
 };
 
@@ -31,6 +31,9 @@ pub enum Entry {
         /// The counter.
         counter: u64,
     },
+    /// Where nothing may be voted for, since an earlier journal was lost (`OB-10`). Survives
+    /// [`Journal::forget_below`].
+    Abstention(Abstention),
 }
 
 impl From<&Entry> for Item {
@@ -38,7 +41,8 @@ impl From<&Entry> for Item {
         let scope = match entry {
             Entry::Instance { height, .. } => Scope::Height(*height),
             Entry::Decided { block } => Scope::Height(block.height),
-            Entry::PeerCounter { .. } => Scope::Standing,
+            Entry::PeerCounter { .. } => Scope::Standing(Fact::PeerCounter),
+            Entry::Abstention(_) => Scope::Standing(Fact::Abstention),
         };
         let is_refetchable = matches!(entry, Entry::Decided { .. });
         Self { scope, is_refetchable, bytes: codec::encode(entry) }

@@ -4,22 +4,59 @@ use std::{
     fs::{self, File, TryLockError},
     io::{self, IoSlice, Read as _, Seek as _, SeekFrom, Write as _},
     path::{Path, PathBuf},
+    sync::mpsc::SyncSender,
 };
 
-use super::{Disk, Journal, OpenError, Salt, fault::Doing as _};
-use crate::types::Digest;
+use super::{Disk, Entry, Journal, OpenError, Salt, fault::Doing as _, is_disk_full};
+use crate::{protocol::Abstention, types::Digest};
+
+/// A segment that is filled with zeros and waits to be used.
+const SPARE: &str = "spare";
+/// One that is being filled.
+const UNFINISHED_SPARE: &str = "spare.unfinished";
+/// So many zeros are written at once: a vote's sync waits for no more than that.
+const ZEROS_AT_ONCE: usize = 1 << 20;
 
 /// A directory of segments, each a file named by its number. The writer keeps the one it uses open.
 #[derive(Debug)]
 pub struct FileDisk {
     directory: PathBuf,
     open: Option<(u64, File)>,
+    /// Told when there is no spare segment any more.
+    spare_wanted: Option<SyncSender<()>>,
 }
 
 impl FileDisk {
     /// Uses a directory, which need not exist: then there are no segments.
     pub fn new(directory: impl Into<PathBuf>) -> Self {
-        Self { directory: directory.into(), open: None }
+        Self { directory: directory.into(), open: None, spare_wanted: None }
+    }
+
+    /// As [`FileDisk::new`], and takes new segments from what [`make_spare`] leaves. Whoever calls that is told by
+    /// `wanted` that the spare is taken. One of an earlier life is removed: a power loss may have brought it back after
+    /// it was used.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    pub fn with_spares(directory: impl Into<PathBuf>, wanted: SyncSender<()>) -> io::Result<Self> {
+        let directory = directory.into();
+        for name in [SPARE, UNFINISHED_SPARE] {
+            remove_if_there(&directory.join(name))?;
+        }
+        Ok(Self { directory, open: None, spare_wanted: Some(wanted) })
+    }
+
+    /// Makes the spare, if there is one, a segment.
+    fn take_spare(&self, path: &Path) -> io::Result<Option<File>> {
+        let Some(wanted) = &self.spare_wanted else { return Ok(None) };
+        let renamed = fs::rename(self.directory.join(SPARE), path);
+        // A second word before the first is heard says nothing new.
+        let _ = wanted.try_send(());
+        match renamed {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            renamed => renamed?,
+        }
+        File::options().read(true).write(true).open(path).map(Some)
     }
 
     fn path(&self, segment: u64) -> PathBuf {
@@ -52,7 +89,14 @@ impl Disk for FileDisk {
     }
 
     fn create(&mut self, segment: u64) -> io::Result<()> {
-        let file = File::options().read(true).write(true).create_new(true).open(self.path(segment))?;
+        let path = self.path(segment);
+        if path.try_exists()? {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        let file = match self.take_spare(&path)? {
+            Some(file) => file,
+            None => File::options().read(true).write(true).create_new(true).open(path)?,
+        };
         self.open = Some((segment, file));
         Ok(())
     }
@@ -86,8 +130,13 @@ impl Disk for FileDisk {
         self.file(segment)?.sync_data()
     }
 
-    fn truncate(&mut self, segment: u64, length: u64) -> io::Result<()> {
-        self.file(segment)?.set_len(length)
+    fn reserve(&mut self, segment: u64, length: u64) -> io::Result<()> {
+        let file = self.file(segment)?;
+        let from = file.metadata()?.len();
+        match fill(file, from, length) {
+            Err(error) if is_disk_full(&error) => file.set_len(from),
+            filled => filled,
+        }
     }
 
     fn remove(&mut self, segment: u64) -> io::Result<()> {
@@ -97,6 +146,44 @@ impl Disk for FileDisk {
 
     fn sync_directory(&mut self) -> io::Result<()> {
         sync_directory(&self.directory)
+    }
+}
+
+/// Makes a spare segment of `length` zeros on stable storage, where [`FileDisk::with_spares`] finds it. Takes its time:
+/// to be called on a thread that nobody waits for.
+///
+/// # Errors
+/// When the disk is full or fails. Then there is none, and segments grow as they are written.
+pub fn make_spare(directory: &Path, length: u64) -> io::Result<()> {
+    let unfinished = directory.join(UNFINISHED_SPARE);
+    let filled = File::create(&unfinished).and_then(|mut file| {
+        fill(&mut file, 0, length)?;
+        file.sync_all()
+    });
+    if filled.is_err() {
+        remove_if_there(&unfinished)?;
+    }
+    filled.and_then(|()| fs::rename(&unfinished, directory.join(SPARE)))
+}
+
+/// Writes zeros, and syncs every so often so that no sync of another file waits for all of them.
+fn fill(file: &mut File, from: u64, to: u64) -> io::Result<()> {
+    let zeros = vec![0; ZEROS_AT_ONCE];
+    let mut left = to.saturating_sub(from);
+    file.seek(SeekFrom::Start(from))?;
+    while left > 0 {
+        let now = usize::try_from(left).unwrap_or(ZEROS_AT_ONCE).min(ZEROS_AT_ONCE);
+        file.write_all(&zeros[..now])?;
+        file.sync_data()?;
+        left -= now as u64;
+    }
+    Ok(())
+}
+
+fn remove_if_there(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
     }
 }
 
@@ -123,6 +210,32 @@ pub fn create_in(data: &Path, chain: Digest, salt: Salt) -> Result<(), OpenError
     let directory = directory(data);
     fs::create_dir_all(&directory).doing("making the directory of", FIRST)?;
     Journal::create(FileDisk::new(&directory), chain, salt)?;
+    Ok(sync_directory(data).doing("syncing the directory of", FIRST)?)
+}
+
+/// Puts a new journal in the place of one that is lost or damaged beyond repair (`OB-10`): it says that nothing may be
+/// voted for, and there is no moment at which it does not. What is left of the old one becomes `journal.lost`.
+///
+/// # Errors
+/// [`OpenError::Fault`].
+pub fn recreate_in(data: &Path, chain: Digest, salt: Salt) -> Result<(), OpenError> {
+    const FIRST: u64 = 0;
+    let [unfinished, lost] = ["journal.unfinished", "journal.lost"].map(|name| data.join(name));
+    let remove = |path: &Path| match fs::remove_dir_all(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed.doing("clearing the way for", FIRST),
+    };
+    remove(&unfinished)?;
+    fs::create_dir(&unfinished).doing("making the directory of", FIRST)?;
+    let mut journal = Journal::create(FileDisk::new(&unfinished), chain, salt)?;
+    journal.append(&Entry::Abstention(Abstention::Everywhere));
+    journal.seal()?;
+    let directory = directory(data);
+    if directory.try_exists().doing("looking for", FIRST)? {
+        remove(&lost)?;
+        fs::rename(&directory, &lost).doing("setting aside what is left of", FIRST)?;
+    }
+    fs::rename(&unfinished, &directory).doing("naming", FIRST)?;
     Ok(sync_directory(data).doing("syncing the directory of", FIRST)?)
 }
 

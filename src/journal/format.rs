@@ -1,7 +1,7 @@
 //! How the journal looks on disk.
 //!
 //! ```text
-//! segment   header | header | batch | batch | …
+//! segment   header | header | batch | batch | … | zeros
 //! batch     index | bodies … | index
 //! frame     tag 16 | crc 4 | length 4 | content | zeros to the sector's end
 //! ```
@@ -27,7 +27,7 @@ pub const EMPTY_SEGMENT: usize = 2 * SECTOR;
 pub const INLINE_BYTES_MAX: usize = 4 * SECTOR;
 
 /// The version of the format, in every segment's header.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// The tag of a segment's header.
 const MAGIC: [u8; 16] = *b"thalweg journal\n";
@@ -36,7 +36,7 @@ const MAGIC: [u8; 16] = *b"thalweg journal\n";
 const FRAME_BYTES: usize = 24;
 
 /// Zeros to pad with.
-static ZEROS: [u8; SECTOR] = [0; SECTOR];
+pub static ZEROS: [u8; SECTOR] = [0; SECTOR];
 
 /// Sixteen bytes that no peer knows, drawn when the journal is created: the tag of its indices. Bodies hold what peers
 /// sent, and without the salt a peer could send bytes that pass for an index when a damaged one is searched (`JN-5`).
@@ -149,6 +149,20 @@ impl IndexItem {
     }
 }
 
+/// At least what a batch of these items takes on disk, in bytes, wherever it begins.
+pub fn batch_bytes_max(items: &[Item]) -> u64 {
+    /// Of an index without items, its frame included, and of one item without its bytes.
+    const INDEX: usize = 128;
+    const ITEM: usize = 64;
+    let (mut index, mut bodies) = (INDEX, 0);
+    for item in items {
+        index += ITEM;
+        let place = if item.bytes.len() <= INLINE_BYTES_MAX { &mut index } else { &mut bodies };
+        *place += item.bytes.len();
+    }
+    (2 * index.next_multiple_of(SECTOR) + bodies.next_multiple_of(SECTOR)) as u64
+}
+
 /// Zeros from `length` to the end of its sector.
 pub fn padding(length: usize) -> &'static [u8] {
     &ZEROS[..length.next_multiple_of(SECTOR) - length]
@@ -201,9 +215,9 @@ mod tests {
         assert_eq!(
             hex::encode(&bytes[..80]),
             "7468616c776567206a6f75726e616c0a\
-             0139af4d\
+             94cb5727\
              37000000\
-             01000000\
+             02000000\
              0101010101010101010101010101010101010101010101010101010101010101\
              02020202020202020202020202020202\
              030405\

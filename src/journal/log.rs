@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 use super::{
     Disk, Fault, OpenError, Salt,
     fault::Doing as _,
-    format::{Content, EMPTY_SEGMENT, Header, Index, IndexItem, padding},
+    format::{Content, EMPTY_SEGMENT, Header, Index, IndexItem, batch_bytes_max, padding},
     recovery::{self, Survey},
 };
 use crate::types::{Digest, Height};
 
-/// From this size on a segment is followed by a new one, in bytes.
+/// How long a segment is, in bytes. A batch that does not fit into the rest of one begins the next.
 pub const SEGMENT_BYTES: u64 = 16 << 20;
 
 /// An item's place in the log. The first item of a journal has 1.
@@ -31,8 +31,17 @@ impl Sequence {
 pub enum Scope {
     /// Until [`Log::forget_below`] a greater height.
     Height(Height),
-    /// Until the next item of this scope: there is one such fact, and it is repeated in each new segment.
-    Standing,
+    /// Until the next item about the same fact: the last one is repeated in each new segment.
+    Standing(Fact),
+}
+
+/// What is true until something else is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+pub enum Fact {
+    /// The highest counter of our proofs to peers.
+    PeerCounter,
+    /// Where we do not vote.
+    Abstention,
 }
 
 /// Something to remember. `Debug` shows how long it is and how it begins.
@@ -71,7 +80,7 @@ pub struct Log<D> {
     next: Sequence,
     /// Appended, not yet flushed.
     pending: Vec<Item>,
-    standing: Option<Item>,
+    standing: BTreeMap<Fact, Item>,
     /// Whether nothing would be learnt from another batch: the last one was empty and nothing was forgotten since.
     is_sealed: bool,
     has_failed: bool,
@@ -80,7 +89,7 @@ pub struct Log<D> {
 /// What is known of a live segment.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Segment {
-    /// Its length, and where the next batch begins.
+    /// Where its last batch ends and the next one begins.
     pub bytes: u64,
     /// The greatest height in it.
     pub highest: Height,
@@ -88,7 +97,7 @@ pub(super) struct Segment {
 
 impl<D: Disk> Log<D> {
     /// Creates an empty journal on an empty disk. `salt` must be unpredictable to peers, otherwise they can forge
-    /// structure that a recovery from damage believes (`JN-5`). Segments end at `segment_bytes`, see [`SEGMENT_BYTES`].
+    /// structure that a recovery from damage believes (`JN-5`). Segments have `segment_bytes`, see [`SEGMENT_BYTES`].
     ///
     /// # Errors
     /// [`OpenError::Exists`] unless the disk is empty, and [`OpenError::Fault`].
@@ -107,7 +116,7 @@ impl<D: Disk> Log<D> {
             next_batch: 1,
             next: Sequence(1),
             pending: Vec::new(),
-            standing: None,
+            standing: BTreeMap::new(),
             is_sealed: false,
             has_failed: false,
         };
@@ -123,7 +132,10 @@ impl<D: Disk> Log<D> {
         let survey = recovery::survey(&mut disk, &chain)?;
         recovery::mend(&mut disk, &survey)?;
         let newest = survey.newest();
-        let standing = survey.items.iter().rev().find(|(_, item)| item.scope == Scope::Standing);
+        let facts = survey.items.iter().filter_map(|(_, item)| match item.scope {
+            Scope::Standing(fact) => Some((fact, item.clone())),
+            Scope::Height(_) => None,
+        });
         let mut log = Self {
             disk,
             chain,
@@ -135,10 +147,11 @@ impl<D: Disk> Log<D> {
             next_batch: survey.next_batch,
             next: survey.next,
             pending: Vec::new(),
-            standing: standing.map(|(_, item)| item.clone()),
+            standing: facts.collect(),
             is_sealed: false,
             has_failed: false,
         };
+        log.disk.reserve(newest, segment_bytes).doing("fill up", newest)?;
         // What a killed process had written may not be synced; the seal says that it is, so it must be first.
         log.disk.sync(newest).doing("sync", newest)?;
         log.disk.sync_directory().doing("sync the directory of", newest)?;
@@ -148,8 +161,8 @@ impl<D: Disk> Log<D> {
 
     /// Takes an item; [`Log::flush`] makes it durable. Bounded by the caller, who flushes.
     pub fn append(&mut self, item: Item) -> Sequence {
-        if item.scope == Scope::Standing {
-            self.standing = Some(item.clone());
+        if let Scope::Standing(fact) = item.scope {
+            self.standing.insert(fact, item.clone());
         }
         let sequence = self.next.plus(self.pending.len());
         self.pending.push(item);
@@ -206,7 +219,7 @@ impl<D: Disk> Log<D> {
         self.floor
     }
 
-    /// What the live segments take, in bytes.
+    /// What is in the live segments, in bytes.
     pub fn bytes(&self) -> u64 {
         self.segments.values().map(|segment| segment.bytes).sum()
     }
@@ -231,13 +244,13 @@ impl<D: Disk> Log<D> {
     }
 
     fn write_batch(&mut self) -> Result<(), Fault> {
-        self.begin_segment_if_full()?;
+        self.begin_segment_unless_fits(batch_bytes_max(&self.pending))?;
         let mut items = std::mem::take(&mut self.pending);
         let number = self.current();
         let mut segment = self.segments[&number];
         if segment.bytes == EMPTY_SEGMENT as u64 {
             // The segments before may go once this one is begun (`JN-7`).
-            items.extend(self.standing.clone());
+            items.extend(self.standing.values().cloned());
         }
         for item in &items {
             if let Scope::Height(height) = item.scope {
@@ -279,11 +292,15 @@ impl<D: Disk> Log<D> {
         Ok(written as u64)
     }
 
-    /// Begins a segment if it is time for one. Its header is synced before anything else is in it: a header that is
-    /// bad where a batch is not was good once.
-    fn begin_segment_if_full(&mut self) -> Result<(), Fault> {
+    /// Begins a segment if the next batch would make the current one grow (`JN-8`); a batch that is larger than a
+    /// segment does so in one of its own. The header is synced before anything else is in it: a header that is bad
+    /// where a batch is not was good once.
+    fn begin_segment_unless_fits(&mut self, batch_bytes: u64) -> Result<(), Fault> {
         let current = self.current();
-        if self.segments.get(&current).is_some_and(|segment| segment.bytes < self.segment_bytes) {
+        let fits = |segment: &Segment| {
+            segment.bytes == EMPTY_SEGMENT as u64 || segment.bytes + batch_bytes <= self.segment_bytes
+        };
+        if self.segments.get(&current).is_some_and(fits) {
             return Ok(());
         }
         let segment = current + 1;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{
     Disk, Fault, Item, OpenError, Salt, Scope, Sequence,
     fault::Doing as _,
-    format::{Content, EMPTY_SEGMENT, Header, Index, SECTOR},
+    format::{Content, EMPTY_SEGMENT, Header, Index, SECTOR, ZEROS},
     log::Segment,
 };
 use crate::types::{Digest, Height};
@@ -19,7 +19,7 @@ pub struct Survey {
     pub lost: usize,
     /// How many bad copies are mended from good ones.
     pub mended: usize,
-    /// How many bytes of torn writes are cut off.
+    /// How many bytes of torn writes are wiped off the end.
     pub torn_bytes: u64,
     pub(super) salt: Salt,
     pub(super) segments: BTreeMap<u64, Segment>,
@@ -73,7 +73,8 @@ pub(super) fn survey<D: Disk>(disk: &mut D, chain: &Digest) -> Result<Survey, Op
     Ok(conclude(salt, oldest, scans, useless))
 }
 
-/// Puts a surveyed disk in order: mends bad copies, cuts off a torn end, removes what is not needed.
+/// Puts a surveyed disk in order: mends bad copies, wipes off a torn end, removes what is not needed. A crash in between
+/// leaves a disk that is surveyed like the one before.
 pub(super) fn mend<D: Disk>(disk: &mut D, survey: &Survey) -> Result<(), Fault> {
     for Repair { segment, offset, bytes } in &survey.repairs {
         disk.write(*segment, *offset, &[bytes]).doing("mend", *segment)?;
@@ -81,7 +82,10 @@ pub(super) fn mend<D: Disk>(disk: &mut D, survey: &Survey) -> Result<(), Fault> 
     }
     let newest = survey.newest();
     if survey.torn_bytes > 0 {
-        disk.truncate(newest, survey.segments[&newest].bytes).doing("cut", newest)?;
+        let end = survey.segments[&newest].bytes;
+        for offset in (end..end + survey.torn_bytes).step_by(SECTOR) {
+            disk.write(newest, offset, &[&ZEROS]).doing("wipe the end of", newest)?;
+        }
         disk.sync(newest).doing("sync", newest)?;
     }
     for number in &survey.useless {
@@ -106,6 +110,12 @@ fn find_salt(files: &BTreeMap<u64, Vec<u8>>, chain: &Digest) -> Result<Salt, Ope
     Err(OpenError::Rotten { segment: first, offset: 0 })
 }
 
+/// The first sector from which on there are only zeros: never written, or wiped.
+fn start_of_blank(bytes: &[u8]) -> u64 {
+    let written = bytes.chunks(SECTOR).rposition(|sector| sector != &ZEROS[..sector.len()]);
+    written.map_or(0, |last| (last + 1) * SECTOR) as u64
+}
+
 fn copies_of_header(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     bytes.chunks_exact(SECTOR).take(2)
 }
@@ -117,7 +127,8 @@ struct Scan {
     batches: Vec<Batch>,
     /// Where the next batch would begin.
     end: u64,
-    length: u64,
+    /// Where the zeros begin that reach to its end.
+    blank: u64,
     /// The first bad data that an intact batch follows.
     rotten_at: Option<u64>,
     repairs: Vec<Repair>,
@@ -148,7 +159,7 @@ impl Scan {
             header: None,
             batches: Vec::new(),
             end: EMPTY_SEGMENT as u64,
-            length: bytes.len() as u64,
+            blank: start_of_blank(bytes),
             rotten_at: None,
             repairs: Vec::new(),
         };
@@ -300,13 +311,13 @@ fn conclude(salt: Salt, oldest: u64, mut scans: BTreeMap<u64, Scan>, useless: Ve
             survey.lost += batch.lost;
             let heights = batch.index.items.iter().filter_map(|item| match item.scope {
                 Scope::Height(height) => Some(height),
-                Scope::Standing => None,
+                Scope::Standing(_) => None,
             });
             highest = heights.fold(highest, Height::max);
             survey.items.extend(batch.items);
         }
-        // Only the newest segment can end beyond its last batch: `judge` has seen to the others.
-        survey.torn_bytes = scan.length.saturating_sub(scan.end);
+        // Only the newest segment can have more than zeros behind its last batch: `judge` has seen to the others.
+        survey.torn_bytes = scan.blank.saturating_sub(scan.end);
         survey.mended += scan.repairs.len();
         survey.repairs.extend(scan.repairs);
         survey.segments.insert(number, Segment { bytes: scan.end, highest });

@@ -8,7 +8,7 @@ use std::sync::{
 use bytes::Bytes;
 use tokio::sync::{oneshot, watch};
 
-use super::figures;
+use super::{disk_watch::DiskWatch, figures};
 use crate::{
     actors::{
         self, Snapshot,
@@ -23,6 +23,7 @@ use crate::{
     app::{self, Application, CheckError, Command, Receipt, kv},
     config::Genesis,
     metrics::Metrics,
+    protocol::Abstention,
     replica::{CertificateDocument, Fate},
     types::{Digest, Height, ValidatorIndex, ValidatorSet},
 };
@@ -40,6 +41,8 @@ pub struct NodeBackend {
     pub replica: Port<Replica>,
     /// The single writer, for its figures.
     pub storage: StoragePort,
+    /// How full its disk is.
+    pub(super) disk: DiskWatch,
     /// What is committed.
     pub reader: StoreReader,
     /// What the ordering brain shows.
@@ -216,6 +219,11 @@ impl Backend for NodeBackend {
 
     fn readiness(&self) -> Result<(), String> {
         let view = self.snapshot.borrow().view.clone();
+        match view.abstention {
+            Some(Abstention::Everywhere) => return Err("rejoining: the other validators are being asked".into()),
+            Some(Abstention::Through(last)) => return Err(format!("rejoining: votes above height {last}")),
+            None => {}
+        }
         let lag = view.target.above(view.executed);
         if view.sync.is_some() || lag > READY_LAG_MAX {
             return Err(format!("behind: executed {} of {}", view.executed, view.target));
@@ -236,8 +244,8 @@ impl Backend for NodeBackend {
         Ok(())
     }
 
-    fn health(&self) -> Result<(), String> {
-        if self.replica.is_open() { Ok(()) } else { Err("the replica has stopped".into()) }
+    fn health(&self) -> Result<Option<String>, String> {
+        if self.replica.is_open() { Ok(self.disk.warning()) } else { Err("the replica has stopped".into()) }
     }
 
     fn metrics(&self) -> String {

@@ -10,5 +10,6 @@ pub const PART_ENDED: u8 = 69;
 /// A part of it panicked. A dead actor never leaves a half-living node: the process ends and restarts from its
 /// journal (`EX_SOFTWARE`).
 pub const PANICKED: u8 = 70;
-/// The disk failed or is full: a replica that cannot remember must not vote (`EX_IOERR`).
+/// The disk failed or is full, at the start or later: a replica that cannot remember must not vote (`EX_IOERR`). The
+/// last line of the log says which. When the cause is gone, a start goes on where this ended.
 pub const STORAGE: u8 = 74;

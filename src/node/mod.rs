@@ -6,6 +6,7 @@
 //! may end.
 
 mod backend;
+mod disk_watch;
 pub mod exit;
 mod figures;
 #[cfg(test)]
@@ -22,6 +23,7 @@ use crate::{
     actors::{network, storage},
     app,
     config::{Identity, NodeConfig},
+    journal::Salt,
 };
 
 /// Why a node did not start. The message says what to do.
@@ -39,6 +41,12 @@ pub enum StartError {
     /// The store is not of this chain or of another format.
     #[error("data directory: {0}")]
     Store(#[from] app::StoreError),
+    /// The journal is lost, and nobody can say what was voted for.
+    #[error(
+        "this validator has lost its journal, and without it the others are no quorum: what it has voted for cannot be \
+         known. Restore the journal, or begin a new chain"
+    )]
+    Irreplaceable,
     /// The swarm cannot listen.
     #[error("network: {0}")]
     Network(#[from] network::NetworkFault),
@@ -47,20 +55,40 @@ pub enum StartError {
     Http(std::net::SocketAddr, std::io::Error),
 }
 
-/// Runs a node in the foreground until SIGTERM or SIGINT, and returns its exit status (see [`exit`]).
-pub fn run(config: NodeConfig, identity: Identity) -> ExitCode {
+impl StartError {
+    /// Writes the last line of the log and returns the exit status. A disk that fails at the start is no other than one
+    /// that fails later.
+    fn report(self) -> u8 {
+        match self {
+            Self::Storage(error) => match error.fault() {
+                Ok(fault) => {
+                    fault.log();
+                    exit::STORAGE
+                }
+                Err(error) => Self::Storage(error).refuse(),
+            },
+            error => error.refuse(),
+        }
+    }
+
+    fn refuse(&self) -> u8 {
+        tracing::error!(error = %self, "cannot start");
+        exit::FAILED
+    }
+}
+
+/// Runs a node in the foreground until SIGTERM or SIGINT, and returns its exit status (see [`exit`]). With a salt for
+/// it, a lost journal is replaced by one that lets it rejoin (`OB-10`).
+pub fn run(config: NodeConfig, identity: Identity, rejoin: Option<Salt>) -> ExitCode {
     end_on_panic();
     let system = actix_rt::System::new();
     match system.block_on(async move {
-        let node = wiring::Node::start(&config, &identity).await?;
+        let node = wiring::Node::start(&config, &identity, rejoin).await?;
         node.run_until(asked_to_stop()).await;
         Ok::<_, StartError>(())
     }) {
         Ok(()) => ExitCode::from(exit::OK),
-        Err(error) => {
-            tracing::error!(%error, "cannot start");
-            ExitCode::from(exit::FAILED)
-        }
+        Err(error) => ExitCode::from(error.report()),
     }
 }
 

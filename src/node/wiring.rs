@@ -11,7 +11,7 @@ use std::{
 use actix::prelude::*;
 use tokio::sync::{mpsc, watch};
 
-use super::{StartError, backend::NodeBackend, exit, watch::Watch};
+use super::{StartError, backend::NodeBackend, disk_watch::DiskWatch, exit, watch::Watch};
 use crate::{
     actors::{
         Clock, Executor, Pacemaker, Ports, Router, Snapshot, Verifier,
@@ -22,9 +22,10 @@ use crate::{
     },
     api, app,
     config::{Identity, NodeConfig},
-    journal::Entry,
+    journal::{Entry, Salt},
     metrics::{Actor as Mailbox, Metrics},
-    replica::{Recovered, Replica, Settings, wire::PeerStatus},
+    protocol::Abstention,
+    replica::{Recovered, Replica, Settings},
     types::{Digest, Height, ValidatorIndex},
 };
 
@@ -50,10 +51,15 @@ impl Node {
     ///
     /// # Errors
     /// [`StartError`], with nothing left running.
-    pub async fn start(config: &NodeConfig, identity: &Identity) -> Result<Self, StartError> {
+    pub async fn start(config: &NodeConfig, identity: &Identity, rejoin: Option<Salt>) -> Result<Self, StartError> {
         let chain = identity.genesis.chain_id();
         let metrics = Metrics::new(identity.genesis.protocol, identity.validators.len());
-        let (storage, recovered) = Storage::open(storage_settings(config, chain, &metrics))?;
+        let mut storage_settings = storage_settings(config, chain, &metrics);
+        storage_settings.rejoin = rejoin;
+        let (storage, recovered) = Storage::open(storage_settings)?;
+        if recovered.abstention == Abstention::Everywhere && !can_rejoin(identity) {
+            return Err(StartError::Irreplaceable);
+        }
         let port = storage.port();
         let reader = port.reader();
         app::check_store(&reader, &identity.genesis)?;
@@ -64,7 +70,7 @@ impl Node {
             port.commit(tip, changes);
         }
         metrics.mempool_capacity(config.mempool.bytes_max);
-        let settings = network_settings(config, identity, &chain, recovered.peer_counter, &port).await?;
+        let settings = network_settings(config, identity, &chain, last_counter(&recovered), &port).await?;
         let (network, network_port, events) = network::start(settings)?;
         let ground = Ground { config, identity, storage: port, reader, network: network_port, metrics };
         let (executor, ports) = ground.start_actors(executor, recovered, events);
@@ -121,6 +127,18 @@ fn storage_settings(config: &NodeConfig, chain: Digest, metrics: &Metrics) -> st
     let metrics = metrics.clone();
     settings.observe_sync = Box::new(move |took| metrics.synced_to_disk(took));
     settings
+}
+
+/// Whether the validators other than this one are a quorum, which `OB-10` needs.
+fn can_rejoin(identity: &Identity) -> bool {
+    let set = &identity.validators;
+    identity.validator.as_ref().is_none_or(|(own, _)| set.is_quorum(set.total().minus(set.power(*own))))
+}
+
+/// The highest counter used so far. Without a memory of it there is the clock, which is further: peers remember too.
+fn last_counter(recovered: &storage::Recovered) -> u64 {
+    let is_remembered = recovered.abstention == Abstention::NONE;
+    if is_remembered { recovered.peer_counter } else { recovered.peer_counter.max(Clock::wall_ms()) }
 }
 
 /// Signs our PeerId with a counter higher than ever before, which is durable before anybody sees it.
@@ -180,10 +198,14 @@ impl Ground<'_> {
         let genesis = &self.identity.genesis;
         let window = usize::try_from(genesis.window).unwrap_or(usize::MAX);
         let headers = app::headers(&self.reader, window.saturating_add(2));
-        let tip = executor.tip();
-        let status = PeerStatus { executed: tip.height, tip: tip.hash(), oldest: Height::FIRST };
-        let owners = executor.owners();
-        let recovered_brain = Recovered { headers, owners, decided: recovered.decided, oldest: Height::FIRST };
+        let recovered_brain = Recovered {
+            headers,
+            owners: executor.owners(),
+            decided: recovered.decided,
+            oldest: Height::FIRST,
+            abstention: recovered.abstention,
+        };
+        let tip = executor.tip().height;
         let brain = Replica::new(self.settings(), recovered_brain);
         let (reader, storage) = (self.reader.clone(), self.storage.clone());
         let arbiter = Arbiter::new();
@@ -196,8 +218,8 @@ impl Ground<'_> {
             set: Arc::clone(&self.identity.validators),
             app: Arc::from(app::open(genesis.application)),
             diff_bytes_max: payload.saturating_add(ANSWER_MARGIN),
-            status: Arc::new(watch::Sender::new(status)),
-            heights: Arc::new(watch::Sender::new(status.executed)),
+            status: Arc::new(watch::Sender::new(brain.status())),
+            heights: Arc::new(watch::Sender::new(tip)),
             snapshot: Arc::new(watch::Sender::new(Snapshot::default())),
             round: Arc::new(AtomicU64::new(0)),
             resends: Arc::new(AtomicU32::new(0)),
@@ -242,11 +264,14 @@ impl Ground<'_> {
     }
 
     fn serve(&self, ports: &Ports) -> Result<api::Server, StartError> {
+        let disk = DiskWatch::new(self.storage.gauges(), self.config.storage.free_bytes_min);
+        actix_rt::spawn(disk.clone().run());
         let backend = NodeBackend {
             app: Arc::clone(&ports.app),
             genesis: Arc::clone(&self.identity.genesis),
             replica: ports.replica.clone(),
             storage: self.storage.clone(),
+            disk,
             reader: self.reader.clone(),
             snapshot: ports.snapshot.subscribe(),
             heights: ports.heights.subscribe(),

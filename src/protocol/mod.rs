@@ -3,6 +3,7 @@
 //! Called by the deciders (actors in production, mailboxes in the simulator) and by embedders who need a single
 //! decision. Never does I/O. Protocols do not know each other; this file is the only place that lists them.
 
+mod abstention;
 mod contract;
 mod rejection;
 pub mod seat;
@@ -10,6 +11,7 @@ pub mod streamlette;
 
 use std::{sync::Arc, time::Duration};
 
+pub use abstention::Abstention;
 pub use contract::*;
 pub use rejection::Rejection;
 use serde::{Deserialize, Serialize};

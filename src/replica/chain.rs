@@ -6,11 +6,11 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use super::contract::Settings;
+use super::contract::{Recovered, Settings};
 use crate::{
     app::{Header, Turn},
     config::Genesis,
-    protocol::{Electorate, Setup, Timing},
+    protocol::{Abstention, Electorate, Setup, Timing},
     types::{Digest, Height, ValidatorIndex, ValidatorSet},
 };
 
@@ -22,6 +22,7 @@ pub(super) struct Chain {
     genesis: Arc<Genesis>,
     set: Arc<ValidatorSet>,
     me: Option<ValidatorIndex>,
+    abstention: Abstention,
     timing: Timing,
     window: u64,
     tip: Header,
@@ -32,23 +33,24 @@ pub(super) struct Chain {
 }
 
 impl Chain {
-    /// Starts from the executed headers, oldest first, and the owners of the heights above.
+    /// Goes on where recovery ended.
     ///
     /// # Panics
-    /// If `headers` is empty or genesis was never validated: both are bugs of the caller.
-    pub(super) fn new(settings: &Settings, headers: &[Header], owners: Vec<ValidatorIndex>) -> Self {
+    /// If there is no header or genesis was never validated: both are bugs of the caller.
+    pub(super) fn new(settings: &Settings, recovered: &Recovered) -> Self {
         let genesis = Arc::clone(&settings.genesis);
         let set = ValidatorSet::new(genesis.validators.clone(), genesis.crash_model).expect("genesis was validated");
-        let tip = headers.last().cloned().expect("recovery finds at least the genesis header");
+        let tip = recovered.headers.last().cloned().expect("recovery finds at least the genesis header");
         let mut chain = Self {
             window: genesis.window.max(1),
             genesis,
             set: Arc::new(set),
             me: settings.me,
+            abstention: recovered.abstention,
             timing: settings.timing,
             tip,
-            hashes: headers.iter().map(Header::hash).collect(),
-            owners: owners.into(),
+            hashes: recovered.headers.iter().map(Header::hash).collect(),
+            owners: recovered.owners.iter().copied().collect(),
         };
         chain.forget();
         chain
@@ -91,9 +93,24 @@ impl Chain {
         self.owners.get(above).copied()
     }
 
-    /// Our own place among a height's validators.
-    pub(super) fn me(&self, _height: Height) -> Option<ValidatorIndex> {
+    /// Our own place among a height's validators; `None` where we have no vote, or must not use it (`OB-10`).
+    pub(super) fn me(&self, height: Height) -> Option<ValidatorIndex> {
+        self.me.filter(|_| !self.abstention.covers(height))
+    }
+
+    /// Our own place among the validators, whether we may vote or not.
+    pub(super) fn own_index(&self) -> Option<ValidatorIndex> {
         self.me
+    }
+
+    /// Where we do not vote; `None` without a vote (`OB-10`).
+    pub(super) fn abstention(&self) -> Option<Abstention> {
+        self.me.map(|_| self.abstention)
+    }
+
+    /// Votes above a height from now on: that is durable.
+    pub(super) fn abstain_through(&mut self, height: Height) {
+        self.abstention = Abstention::Through(height);
     }
 
     /// Whether a height's lane is ours.
@@ -145,14 +162,6 @@ impl Chain {
         self.owners.push_back(turn.next);
         self.tip = header;
         self.forget();
-    }
-
-    /// The hash of the last executed header.
-    ///
-    /// # Panics
-    /// Never: there is always one.
-    pub(super) fn tip_hash(&self) -> Digest {
-        *self.hashes.back().expect("the tip's hash is never forgotten")
     }
 
     /// The hash of an executed header that is not forgotten.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::wire::PeerStatus;
 use crate::{
     app::{Block, Command, Header, Receipt, Turn},
-    protocol::{Electorate, Setup, Slot, Timing},
+    protocol::{Abstention, Electorate, Setup, Slot, Timing},
     types::{Digest, Height, Time, ValidatorIndex},
 };
 
@@ -49,6 +49,8 @@ pub struct Recovered {
     pub decided: BTreeMap<Height, Block>,
     /// The lowest height whose block can be served.
     pub oldest: Height,
+    /// Where nothing may be voted for (`OB-10`).
+    pub abstention: Abstention,
 }
 
 /// What happened.
@@ -140,6 +142,11 @@ pub enum Input {
         peer: Peer,
         /// The block, if its certificate proves it.
         block: Result<Block, Height>,
+    },
+    /// It is on disk where nothing may be voted for ([`Effect::Abstain`]).
+    Abstained {
+        /// The last of these heights.
+        through: Height,
     },
     /// The deadline has passed.
     Wake,
@@ -250,6 +257,11 @@ pub enum Effect {
         /// Why.
         reason: crate::protocol::Rejection,
     },
+    /// Journal that nothing may be voted for at a height or below, then answer [`Input::Abstained`] (`OB-10`).
+    Abstain {
+        /// The height.
+        through: Height,
+    },
     /// Tell a client.
     Reply {
         /// Who waits.
@@ -326,6 +338,9 @@ pub struct View {
     pub target: Height,
     /// How far catching up is, while blocks are being fetched.
     pub sync: Option<super::Progress>,
+    /// Where this validator does not vote since it has lost its memory (`OB-10`); `None` when it may vote at the next
+    /// height, or is none.
+    pub abstention: Option<Abstention>,
     /// Live heights.
     pub in_window: Vec<Height>,
     /// Waiting commands.

@@ -147,7 +147,7 @@ impl Forwarder {
             room = room.checked_sub(entry.bytes)?;
             Some(entry.command.clone())
         });
-        let me = chain.me(height);
+        let me = chain.own_index();
         let others: Vec<ValidatorIndex> = chain.set(height).indices().filter(|other| Some(*other) != me).collect();
         send(&others, fitting.collect(), out);
     }

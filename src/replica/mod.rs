@@ -13,6 +13,7 @@
 //!   refused (`mempool`, `replies`).
 //! * `OB-5` Nothing expired, nothing twice, nothing under way elsewhere is proposed; commands of losing proposals stay
 //!   (`proposal`, `flight`).
+//! * `OB-10` Without a memory of its votes it follows, and votes only where it cannot have voted before (`rejoin`).
 //! * `OB-7` Instance ids name the history; `OB-9` nothing more than window + 1 above the tip is verified (`chain`,
 //!   `catch_up`).
 //! * `RP-O1` Blocks are executed in height order whatever order they were decided in (`order`).
@@ -43,6 +44,7 @@ mod order;
 mod peers;
 mod proposal;
 mod quota;
+mod rejoin;
 mod replies;
 mod serve;
 #[cfg(test)]
@@ -65,6 +67,7 @@ use mempool::{Key, Mempool};
 use order::Order;
 use peers::Peers;
 use quota::Source;
+use rejoin::Rejoin;
 use replies::Replies;
 pub use serve::blocks_from;
 use wire::PeerStatus;
@@ -87,9 +90,12 @@ pub struct Replica {
     demands: Demands,
     peers: Peers,
     catch_up: CatchUp,
+    rejoin: Rejoin,
     /// Decided blocks that recovery found, until [`Input::Begin`].
     recovered: BTreeMap<Height, Block>,
     oldest: Height,
+    /// Up to here the journal's blocks reach: they are executed again first.
+    replayable: Height,
     has_begun: bool,
     lag: Lag,
     announced_at: Time,
@@ -102,7 +108,7 @@ impl Replica {
     /// # Panics
     /// If genesis was never validated or no header was recovered.
     pub fn new(settings: Settings, recovered: Recovered) -> Self {
-        let chain = Chain::new(&settings, &recovered.headers, recovered.owners);
+        let chain = Chain::new(&settings, &recovered);
         let validators = chain.set(chain.executed()).len();
         Self {
             status_interval: settings.status_interval,
@@ -111,6 +117,8 @@ impl Replica {
             forwarder: Forwarder::new(settings.timing.forward_after),
             catch_up: CatchUp::new(settings.fetch_timeout, settings.timing),
             order: Order::new(chain.executed()),
+            rejoin: Rejoin::new(&chain),
+            replayable: replayable(chain.executed(), &recovered.decided),
             chain,
             flights: Flights::default(),
             demands: Demands::default(),
@@ -142,6 +150,7 @@ impl Replica {
             Input::PeerUp { peer, validator } => self.on_peer_up(peer, validator, out),
             Input::PeerDown { peer } => self.peers.down(peer),
             Input::Status { peer, status } => self.on_status(peer, status, out),
+            Input::Abstained { through } => self.chain.abstain_through(through),
             Input::Stray { peer, height } => self.on_stray(peer, height, out),
             Input::Blocks { peer, blocks } => self.on_blocks(peer, blocks, out),
             Input::Checked { peer, block } => self.on_checked(peer, block, out),
@@ -174,6 +183,7 @@ impl Replica {
             state_root: Some(self.chain.tip().state_root),
             target: self.peers.target(self.now).max(self.chain.executed()),
             sync: self.lag.progress(self.now, self.chain.executed(), self.peers.target(self.now)),
+            abstention: self.chain.abstention().filter(|a| a.covers(self.chain.executed().next())),
             in_window: self.chain.live().collect(),
             mempool_commands: self.mempool.len(),
             mempool_bytes: self.mempool.bytes(),
@@ -199,13 +209,17 @@ impl Replica {
         out.effects.push(Effect::Announce { to: Some(peer), status: self.status() });
     }
 
-    /// A peer with another header at a height of ours executes something else than we do, or says so.
+    /// A validator with another header at a height of ours executes something else than we do, or says so.
     fn on_status(&mut self, peer: Peer, status: PeerStatus, out: &mut Outbox) {
         self.peers.report(peer, status);
-        if self.chain.hash(status.executed).is_some_and(|tip| tip != status.tip)
-            && let Source::Validator(validator) = self.peers.source(peer)
-        {
-            out.events.push(Event::Diverged { height: status.executed, validator });
+        if let Source::Validator(validator) = self.peers.source(peer) {
+            self.rejoin.claim(validator, status);
+            let height = status.executed;
+            if let (Some(ours), Some(theirs)) = (self.chain.hash(height), status.tip)
+                && ours != theirs
+            {
+                out.events.push(Event::Diverged { height, validator });
+            }
         }
     }
 
@@ -324,6 +338,7 @@ impl Replica {
         let mut around = Around { chain: &self.chain, order: &self.order, peers: &mut self.peers };
         self.catch_up.advance(self.now, &mut around, out);
         self.open(out);
+        out.effects.extend(self.rejoin.advance(&self.chain));
         let is_undecided = |height: &Height| self.order.is_open(*height) && !self.order.is_decided(*height);
         let undecided: Vec<Height> = self.chain.live().filter(is_undecided).collect();
         self.forwarder.advance(self.now, &undecided, &self.chain, &self.mempool, out);
@@ -387,7 +402,19 @@ impl Replica {
         }
     }
 
-    fn status(&self) -> PeerStatus {
-        PeerStatus { executed: self.chain.executed(), tip: self.chain.tip_hash(), oldest: self.oldest }
+    /// How far we are. While the journal is replayed it counts as executed: a peer without memory relies on our never
+    /// going back behind what we have voted on top of (`OB-10`).
+    pub fn status(&self) -> PeerStatus {
+        let executed = self.chain.executed().max(self.replayable);
+        PeerStatus { executed, tip: self.chain.hash(executed), oldest: self.oldest }
     }
+}
+
+/// Up to where decided blocks lie above the tip without a gap.
+fn replayable(executed: Height, decided: &BTreeMap<Height, Block>) -> Height {
+    let mut through = executed;
+    while decided.contains_key(&through.next()) {
+        through = through.next();
+    }
+    through
 }

@@ -32,21 +32,15 @@ pub enum Frame {
 }
 
 /// How far a peer says it is. A hint: nothing is believed without certificates.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct PeerStatus {
     /// The last height it has executed.
     pub executed: Height,
-    /// The hash of that height's header, so that replicas notice when their states differ.
-    pub tip: Digest,
+    /// The hash of that height's header, so that replicas notice when their states differ. `None` while it is not
+    /// known: recovery comes before execution.
+    pub tip: Option<Digest>,
     /// The lowest height whose block it can serve.
     pub oldest: Height,
-}
-
-impl Default for PeerStatus {
-    /// Of a peer that has said nothing.
-    fn default() -> Self {
-        Self { executed: Height::ZERO, tip: Digest::new([0; 32]), oldest: Height::ZERO }
-    }
 }
 
 /// A question to one peer.

@@ -25,6 +25,10 @@ pub struct SimDisk {
     removed: BTreeMap<u64, File>,
     /// Operations until one fails.
     fails_in: Option<u64>,
+    /// How long segments are when they are created, zeros all of them.
+    prepared: usize,
+    /// The most bytes of all files together.
+    capacity: Option<usize>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -36,7 +40,7 @@ struct File {
     unsynced: Vec<Change>,
 }
 
-/// A part of a file that was overwritten or cut off.
+/// A part of a file that was overwritten.
 #[derive(Clone, Debug)]
 struct Change {
     from: usize,
@@ -46,6 +50,23 @@ struct Change {
 }
 
 impl SimDisk {
+    /// A disk on which new segments are filled with zeros already, up to this length; on [`SimDisk::default`] they
+    /// grow.
+    pub fn prepared(length: usize) -> Self {
+        Self { prepared: length, ..Self::default() }
+    }
+
+    /// The same disk, with room from now on to fill segments up to this length.
+    #[must_use]
+    pub fn with_room(self, length: usize) -> Self {
+        Self { prepared: length, ..self }
+    }
+
+    /// Limits the bytes of all files together; `None`: there is always room.
+    pub fn set_capacity(&mut self, bytes: Option<usize>) {
+        self.capacity = bytes;
+    }
+
     /// Lets all operations from the `count`th on fail; the one that fails first may be done in part.
     pub fn fail_after(&mut self, count: u64) {
         self.fails_in = Some(count);
@@ -104,15 +125,23 @@ impl SimDisk {
         }
     }
 
+    /// How much of `wanted` more bytes there is room for.
+    fn room(&self, wanted: usize) -> usize {
+        let taken: usize = self.files.values().map(|file| file.bytes.len()).sum();
+        self.capacity.map_or(wanted, |capacity| wanted.min(capacity.saturating_sub(taken)))
+    }
+
     fn file(&mut self, segment: u64) -> io::Result<&mut File> {
         self.files.get_mut(&segment).ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 }
 
 impl File {
-    fn change(&mut self, from: usize, to: usize, old_to: usize) {
-        let old = self.bytes.get(from..old_to.min(self.bytes.len())).unwrap_or_default().to_vec();
+    fn change(&mut self, from: usize, new: &[u8]) {
+        let to = from + new.len();
+        let old = self.bytes.get(from..to.min(self.bytes.len())).unwrap_or_default().to_vec();
         self.unsynced.push(Change { from, to, old });
+        put(&mut self.bytes, from, new);
     }
 
     fn sync(&mut self) {
@@ -128,7 +157,6 @@ impl File {
         }
         self.bytes.resize(self.synced_length, 0);
         for Change { from, to, .. } in changes {
-            let to = to.min(latest.len());
             for start in (from..to).step_by(PIECE) {
                 match rng.next_u32() % 16 {
                     0..8 => put(&mut self.bytes, start, &latest[start..to.min(start + PIECE)]),
@@ -171,7 +199,8 @@ impl Disk for SimDisk {
         if self.files.contains_key(&segment) {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
-        self.files.insert(segment, File::default());
+        let length = if self.room(self.prepared) == self.prepared { self.prepared } else { 0 };
+        self.files.insert(segment, File { bytes: vec![0; length], synced_length: length, unsynced: Vec::new() });
         self.created.insert(segment);
         Ok(())
     }
@@ -182,16 +211,16 @@ impl Disk for SimDisk {
     }
 
     fn write(&mut self, segment: u64, offset: u64, parts: &[&[u8]]) -> io::Result<()> {
-        let outcome = self.operate();
-        let file = self.file(segment)?;
+        let mut outcome = self.operate();
         let from = usize::try_from(offset).map_err(io::Error::other)?;
-        let to = from + parts.iter().map(|part| part.len()).sum::<usize>();
-        file.change(from, to, to);
-        let mut at = from;
-        for part in parts {
-            put(&mut file.bytes, at, part);
-            at += part.len();
+        let mut new = parts.concat();
+        let growth = (from + new.len()).saturating_sub(self.file(segment)?.bytes.len());
+        let room = self.room(growth);
+        if room < growth {
+            new.truncate((new.len() + room).saturating_sub(growth));
+            outcome = outcome.and(Err(io::ErrorKind::StorageFull.into()));
         }
+        self.file(segment)?.change(from, &new);
         outcome
     }
 
@@ -201,12 +230,14 @@ impl Disk for SimDisk {
         Ok(())
     }
 
-    fn truncate(&mut self, segment: u64, length: u64) -> io::Result<()> {
+    fn reserve(&mut self, segment: u64, length: u64) -> io::Result<()> {
         self.operate()?;
-        let length = usize::try_from(length).map_err(io::Error::other)?;
-        let file = self.file(segment)?;
-        file.change(length, length, file.bytes.len());
-        file.bytes.truncate(length);
+        let length = usize::try_from(length).map_err(io::Error::other)?.min(self.prepared);
+        let from = self.file(segment)?.bytes.len();
+        let growth = length.saturating_sub(from);
+        if growth > 0 && self.room(growth) == growth {
+            self.file(segment)?.change(from, &vec![0; growth]);
+        }
         Ok(())
     }
 

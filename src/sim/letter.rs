@@ -81,6 +81,8 @@ pub enum Question {
 pub enum Then {
     /// Tell the ordering brain.
     Recorded(Height),
+    /// Tell the ordering brain where nothing may be voted for.
+    Abstained(Height),
     /// Tell an instance.
     Durable(Height, Token),
 }

@@ -15,12 +15,15 @@
 //! | [`ledger`] | the application: it counts what it executes |
 //! | [`network`] | delays, loss and partitions |
 //! | [`disk`] | a disk that forgets what was not synced |
+//! | [`estate`] | what a crash leaves of a validator, or an operator who lost its disk |
 //! | [`checkers`] | what must hold, one invariant a file, with their own arithmetic |
 //! | [`trace`] | one line an event, for people |
 
 pub mod checkers;
 pub mod client;
 pub mod disk;
+pub mod estate;
+mod founding;
 pub mod ledger;
 pub mod letter;
 pub mod network;
@@ -33,4 +36,4 @@ pub mod world;
 
 pub use network::Faults;
 pub use random::Dice;
-pub use world::{Report, Scenario, Violation, run, watch};
+pub use world::{Amnesia, Report, Scenario, Violation, run, watch};

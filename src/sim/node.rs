@@ -8,6 +8,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use super::{
     Dice,
     disk::SimDisk,
+    estate::{Estate, sort_entries},
     ledger::Ledger,
     letter::{Execution, Letter, Mail, Question, Then, Turn},
 };
@@ -15,9 +16,9 @@ use crate::{
     app::{self, Block, Command, Executor, Header},
     config::Genesis,
     crypto::{BatchRng, SecretKey, admit, seeded_rng},
-    journal::{Entry, Journal, Salt},
+    journal::{Entry, Journal},
     protocol::{
-        self, Effect, Electorate, Message, Origin, Record, Summary, Timing,
+        self, Abstention, Effect, Electorate, Message, Origin, Record, Summary, Timing,
         seat::{Errand, Seat},
     },
     replica::{
@@ -32,13 +33,6 @@ use crate::{
 struct Sitting {
     seat: Seat,
     electorate: Arc<Electorate>,
-}
-
-/// What survives a crash.
-#[derive(Clone, Debug)]
-pub struct Estate {
-    disk: SimDisk,
-    rows: MemoryRows,
 }
 
 /// A validator.
@@ -86,18 +80,14 @@ impl Node {
     pub fn start(genesis: &Arc<Genesis>, identity: &Identity, estate: Option<Estate>, timing: Timing) -> Self {
         let set = genesis.validate().expect("a world's genesis is valid");
         let chain = genesis.chain_id();
-        let estate = estate.unwrap_or_else(|| {
-            let journal = Journal::create(SimDisk::default(), chain, Salt::new([7; 16]));
-            let disk = journal.expect("an empty simulated disk has room").into_disk();
-            Estate { disk, rows: MemoryRows::default() }
-        });
+        let estate = estate.unwrap_or_else(|| Estate::new(genesis));
         let (journal, recovered) = Journal::open(estate.disk, chain).expect("a crash never breaks a journal");
         let mut rows = estate.rows;
         let (executor, initial) = Executor::open(Box::new(Ledger), genesis, &rows);
         if let Some(changes) = initial {
             rows.apply(changes);
         }
-        let (records, decided) = sort_entries(recovered.entries, executor.tip().height);
+        let (records, decided, abstention) = sort_entries(recovered.entries, executor.tip().height);
         let me = set.index_of(&identity.key.public_key());
         let headers = app::headers(&rows, usize::try_from(genesis.window).unwrap_or(usize::MAX).saturating_add(2));
         let settings = Settings {
@@ -109,20 +99,19 @@ impl Node {
             status_interval: Duration::from_millis(500),
             fetch_timeout: Duration::from_secs(1),
         };
-        let tip = executor.tip();
-        let status = PeerStatus { executed: tip.height, tip: tip.hash(), oldest: Height::FIRST };
-        let recovered = Recovered { headers, owners: executor.owners(), decided, oldest: Height::FIRST };
+        let recovered = Recovered { headers, owners: executor.owners(), decided, oldest: Height::FIRST, abstention };
+        let replica = Replica::new(settings, recovered);
         Self {
             index: identity.index,
             genesis: Arc::clone(genesis),
             set,
             key: identity.key.clone(),
             peers: identity.peers.clone(),
-            replica: Replica::new(settings, recovered),
+            status: replica.status(),
+            replica,
             deciders: BTreeMap::new(),
             executor,
             early: Room::default(),
-            status,
             records,
             flushed: rows.clone(),
             rows,
@@ -205,6 +194,7 @@ impl Node {
                 self.journal.flush().expect("a simulated disk does not fail");
                 turn.letters.push(match then {
                     Then::Recorded(height) => Letter::Replica(replica::Input::Recorded { height }),
+                    Then::Abstained(through) => Letter::Replica(replica::Input::Abstained { through }),
                     Then::Durable(height, token) => Letter::Decider(height, protocol::Input::Durable(token)),
                 });
             }
@@ -439,6 +429,10 @@ impl Node {
                 self.announce(to, turn);
             }
             replica::Effect::Enlighten { peer, .. } => self.announce(Some(peer), turn),
+            replica::Effect::Abstain { through } => {
+                let entry = Entry::Abstention(Abstention::Through(through));
+                turn.letters.push(Letter::Append(vec![entry], Then::Abstained(through)));
+            }
             replica::Effect::Blame { .. } => {}
             replica::Effect::Reply { ticket, fate } => turn.fates.push((ticket, fate)),
         }
@@ -472,21 +466,4 @@ impl Node {
 /// Peers of a world are its nodes.
 fn node_of(peer: Peer) -> usize {
     usize::try_from(peer.0).unwrap_or(usize::MAX)
-}
-
-/// What the journal holds, by instance and by height.
-fn sort_entries(entries: Vec<Entry>, tip: Height) -> (BTreeMap<Digest, Vec<Record>>, BTreeMap<Height, Block>) {
-    let (mut records, mut decided) = (BTreeMap::<_, Vec<_>>::new(), BTreeMap::new());
-    for entry in entries {
-        match entry {
-            Entry::Instance { height, instance, record } if height > tip => {
-                records.entry(instance).or_default().push(record);
-            }
-            Entry::Decided { block } if block.height > tip => {
-                decided.insert(block.height, block);
-            }
-            _ => {}
-        }
-    }
-    (records, decided)
 }

@@ -47,6 +47,7 @@ pub fn letter(letter: &Letter) -> String {
         }
         Letter::CheckBlock(peer, block, _) => format!("check height {} of {}", block.height, peer.0),
         Letter::Append(entries, Then::Recorded(height)) => format!("append {}: height {height} decided", entries.len()),
+        Letter::Append(_, Then::Abstained(through)) => format!("append: no vote through height {through}"),
         Letter::Append(entries, Then::Durable(height, token)) => {
             format!("append {}: height {height} through {}", entries.len(), token.0)
         }
@@ -121,6 +122,7 @@ fn replica_input(input: &replica::Input) -> String {
         In::Blocks { peer, blocks } => format!("{} blocks of {}", blocks.len(), peer.0),
         In::Checked { peer, block: Ok(block) } => format!("proven: height {} of {}", block.height, peer.0),
         In::Checked { peer, block: Err(height) } => format!("false: height {height} of {}", peer.0),
+        In::Abstained { through } => format!("abstains through height {through}"),
         In::Wake => "wake".into(),
     }
 }

@@ -10,17 +10,19 @@ use super::{
     Dice, Faults,
     checkers::{self, Checker, Sight},
     client::Clients,
+    estate::Estate,
+    founding::{genesis, key},
     letter::{Execution, Letter, Mail, Mailbox, Turn},
     network::Network,
-    node::{Estate, Identity, Node},
+    node::{Identity, Node},
     trace,
 };
 use crate::{
-    config::{ApplicationName, Genesis},
-    crypto::{SecretKey, Transcript},
+    config::Genesis,
+    crypto::Transcript,
     protocol::{ProtocolName, Timing},
-    replica::{Fate, Input, Peer, Ticket},
-    types::{CrashModel, Digest, Height, Power, Time, Validator},
+    replica::{Fate, Input, Peer, Ticket, wire::Frame},
+    types::{Digest, Height, Time},
 };
 
 /// What is played.
@@ -38,6 +40,8 @@ pub struct Scenario {
     pub window: u64,
     /// What goes wrong.
     pub faults: Faults,
+    /// What becomes of the first validator's memory when it crashes.
+    pub amnesia: Amnesia,
     /// From the end of the faults to the demand that everything is answered.
     pub patience: Duration,
 }
@@ -51,9 +55,22 @@ impl Default for Scenario {
             commands: 20,
             window: 1,
             faults: Faults::LIGHT,
+            amnesia: Amnesia::Never,
             patience: Duration::from_secs(120),
         }
     }
+}
+
+/// Whether a validator that crashes loses its disk, journal and store (`OB-10`). Only the first one does: it is one of
+/// the faulty then.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Amnesia {
+    /// It does not.
+    Never,
+    /// Always, and it rejoins.
+    Rejoins,
+    /// Always, and it goes on as if it had never voted: a planted bug.
+    Forgets,
 }
 
 /// An invariant that did not hold.
@@ -334,6 +351,9 @@ impl<'w> World<'w> {
             self.post(node, letter);
         }
         for (to, mail) in turn.mail {
+            if let Mail::Frame(Frame::Instance { instance, message, .. }) = &mail {
+                self.see(&Sight::Sent { instance, message });
+            }
             for delay in self.network.send(node, to, &mut self.dice) {
                 self.schedule(delay, Event::Arrive(node, to, Box::new(mail.clone())));
             }
@@ -381,7 +401,12 @@ impl<'w> World<'w> {
                 Letter::Append(entries, _) => Some(entries),
                 _ => None,
             });
-            place.estate = Some(node.crash(under_way, &mut self.dice));
+            let kept = node.crash(under_way, &mut self.dice);
+            place.estate = Some(match self.scenario.amnesia {
+                Amnesia::Rejoins if victim == 0 => Estate::rejoining(&self.genesis),
+                Amnesia::Forgets if victim == 0 => Estate::new(&self.genesis),
+                _ => kept,
+            });
             place.life += 1;
             place.mailboxes.clear();
             place.busy_until.clear();
@@ -469,26 +494,5 @@ impl<'w> World<'w> {
                 self.violation.get_or_insert(Violation { checker: checker.id(), seed, step, what });
             }
         }
-    }
-}
-
-fn key(seed: u64, index: usize) -> SecretKey {
-    let digest = Transcript::new("world key").number(seed).number(index as u64).finish();
-    SecretKey::from_seed(digest.as_bytes())
-}
-
-fn genesis(scenario: &Scenario, keys: &[SecretKey]) -> Genesis {
-    let validators = keys.iter().map(|key| Validator { public_key: key.public_key(), power: Power::new(1) });
-    Genesis {
-        chain: "world".into(),
-        created_at_ms: 0,
-        protocol: scenario.protocol,
-        application: ApplicationName::Kv,
-        crash_model: CrashModel::Byzantine,
-        window: scenario.window,
-        retention_heights: 1000,
-        payload_bytes_max: 1 << 16,
-        command_bytes_max: 1 << 12,
-        validators: validators.collect(),
     }
 }

@@ -5,7 +5,7 @@
 
 use std::{ops::Range, time::Duration};
 
-use thalweg::sim::{Faults, Scenario, run, watch};
+use thalweg::sim::{Amnesia, Faults, Scenario, run, watch};
 
 /// The seeds to play: those of the environment, or `0..default`.
 fn seeds(default: u64) -> Range<u64> {
@@ -77,6 +77,24 @@ fn a_dead_validator_costs_little() {
     let wounded = Scenario { absent: 1, commands: 2_000, ..healthy.clone() };
     let (wounded, healthy) = (mean_of_last(1_000, &wounded), mean_of_last(300, &healthy));
     assert!(wounded <= 2 * healthy, "with one of four dead {wounded:?}, instead of {healthy:?}, on average");
+}
+
+/// `OB-10`: a validator that loses its disk again and again never contradicts itself, stops nobody, and follows.
+#[test]
+fn a_validator_that_loses_its_memory_rejoins() {
+    for window in [1, 4] {
+        let scenario = Scenario { window, amnesia: Amnesia::Rejoins, ..Scenario::default() };
+        play(&scenario, 40);
+        play(&Scenario { faults: Faults::HEAVY, ..scenario }, 20);
+    }
+}
+
+/// `OB-10`: without that rule it does, and is caught.
+#[test]
+fn a_validator_that_forgets_its_votes_is_noticed() {
+    let scenario = Scenario { amnesia: Amnesia::Forgets, faults: Faults::HEAVY, ..Scenario::default() };
+    let violation = (0..40).find_map(|seed| run(&scenario, seed).violation);
+    assert_eq!(violation.expect("nobody noticed in 40 worlds").checker, "equivocation");
 }
 
 #[test]

@@ -21,25 +21,30 @@
 //! Why threads and not actors: both block in the operating system for most of their time, and an actor's mailbox has
 //! neither a limit in bytes nor a way to take all that waits.
 
+mod fault;
 mod gauges;
 mod journaler;
 mod port;
 mod queue;
 mod recovery;
 mod snapshot;
+mod spares;
 mod store;
 #[cfg(test)]
 mod tests;
 mod writer;
 
 use std::{
-    fmt, io,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        mpsc::{Receiver, sync_channel},
+    },
     thread::JoinHandle,
     time::Duration,
 };
 
+pub use fault::{EXIT_STORAGE, OnFault, OpenError, StorageFault};
 pub use gauges::StorageGauges;
 pub use port::{StoragePort, StoreReader};
 pub use recovery::Recovered;
@@ -52,99 +57,9 @@ use self::{
     writer::{Shared, Writer},
 };
 use crate::{
-    journal::{self, DirectoryLock, FileDisk, Journal},
+    journal::{self, DirectoryLock, FileDisk, Journal, Salt},
     types::{Digest, Height},
 };
-
-/// The exit status after a fault of the disk (`EX_IOERR` of sysexits.h).
-pub const EXIT_STORAGE: i32 = 74;
-
-/// The disk failed while the node ran.
-#[derive(Debug, thiserror::Error)]
-pub enum StorageFault {
-    /// The journal did.
-    #[error(transparent)]
-    Journal(journal::Fault),
-    /// The store did.
-    #[error("the store: {0}")]
-    Store(Box<redb::Error>),
-}
-
-/// Why storage cannot be opened or created.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// Another process uses the directory.
-    #[error("{} is in use by another process", .0.display())]
-    Locked(PathBuf),
-    /// The directory cannot be used.
-    #[error("{}: {source}", path.display())]
-    Directory {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// A thread cannot be started.
-    #[error("cannot start a thread: {0}")]
-    Thread(io::Error),
-    /// The journal says no.
-    #[error(transparent)]
-    Journal(#[from] journal::OpenError),
-    /// The store says no.
-    #[error("the store: {0}")]
-    Store(#[from] Box<redb::Error>),
-    /// The store belongs to another chain.
-    #[error("the store belongs to chain {found}")]
-    StoreChain {
-        /// Whose it is.
-        found: String,
-    },
-    /// The store was written by another version of the format.
-    #[error("the store has format version {found}")]
-    StoreVersion {
-        /// The version found.
-        found: u64,
-    },
-    /// The store ends below what the journal has been told it holds: it was lost, or restored from a copy (`JN-6`).
-    #[error("the store ends at {stored:?} but the journal begins at height {floor}; the validator must rejoin")]
-    StoreBehind {
-        /// The last height in the store.
-        stored: Option<Height>,
-        /// The lowest height that the journal still covers.
-        floor: Height,
-    },
-}
-
-/// What to do when the disk fails. It should not return.
-#[derive(Clone)]
-pub struct OnFault(Arc<dyn Fn(&StorageFault) + Send + Sync>);
-
-impl OnFault {
-    /// Wraps a function.
-    pub fn new(act: impl Fn(&StorageFault) + Send + Sync + 'static) -> Self {
-        Self(Arc::new(act))
-    }
-
-    fn call(&self, fault: &StorageFault) {
-        (self.0)(fault);
-    }
-}
-
-impl Default for OnFault {
-    /// Logs the fault and ends the process with [`EXIT_STORAGE`].
-    fn default() -> Self {
-        Self::new(|fault| {
-            tracing::error!(%fault, "storage failed");
-            std::process::exit(EXIT_STORAGE)
-        })
-    }
-}
-
-impl fmt::Debug for OnFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("OnFault")
-    }
-}
 
 /// How storage is opened.
 pub struct Settings {
@@ -152,6 +67,9 @@ pub struct Settings {
     pub directory: PathBuf,
     /// The chain whose data it is.
     pub chain: Digest,
+    /// Whether a journal that is lost may be replaced by one that lets nothing be voted for until the others have been
+    /// asked (`OB-10`), and then the salt of that one.
+    pub rejoin: Option<Salt>,
     /// When state is written.
     pub write_behind: WriteBehind,
     /// The most bytes of appends on their way to the journal; callers wait beyond.
@@ -170,6 +88,7 @@ impl Settings {
         Self {
             directory: directory.into(),
             chain,
+            rejoin: None,
             write_behind: WriteBehind::default(),
             append_bytes_max: 64 << 20,
             cache_bytes: 128 << 20,
@@ -179,11 +98,12 @@ impl Settings {
     }
 }
 
-/// Opened storage: both writers running. Dropping it stops them, as [`Storage::shutdown`] does.
+/// Opened storage: its threads running. Dropping it stops them, as [`Storage::shutdown`] does.
 pub struct Storage {
     port: StoragePort,
     writer: Option<JoinHandle<()>>,
     journaler: Option<JoinHandle<()>>,
+    spares: Option<JoinHandle<()>>,
     _lock: DirectoryLock,
 }
 
@@ -193,21 +113,18 @@ impl Storage {
     /// # Errors
     /// [`OpenError`]: it is in use, has no journal, is another chain's or damaged beyond repair, or the disk fails.
     pub fn open(settings: Settings) -> Result<(Self, Recovered), OpenError> {
-        let Settings { directory, chain, write_behind, append_bytes_max, cache_bytes, observe_sync, on_fault } =
-            settings;
-        if !journal::directory(&directory).is_dir() {
-            return Err(journal::OpenError::Missing.into());
-        }
-        let lock = lock(&directory)?;
-        let (journal, found) = Journal::open(FileDisk::new(journal::directory(&directory)), chain)?;
+        let lock = lock(&settings.directory)?;
+        let Files { journal, found, spares_wanted, store, height } = match (Files::open(&settings), settings.rejoin) {
+            (Err(error), Some(salt)) if error.is_amnesia() => {
+                tracing::warn!(%error, "a new journal is made; nothing is voted for until that is safe");
+                journal::recreate_in(&settings.directory, settings.chain, salt)?;
+                Files::open(&settings)?
+            }
+            (files, _) => files?,
+        };
         recovery::report(&found);
-        let store = Store::open(&directory.join("store.redb"), &chain, cache_bytes, on_fault.clone())?;
-        // A store whose creation a power loss took back would look like one that was lost.
-        let in_directory = |source| OpenError::Directory { path: directory.clone(), source };
-        journal::sync_directory(&directory).map_err(in_directory)?;
-        let height = store.height()?;
-        recovery::check_store(height, journal.floor())?;
-
+        let Settings { directory, write_behind, append_bytes_max, observe_sync, on_fault, .. } = settings;
+        let journal_directory = journal::directory(&directory);
         let gauges = Arc::new(StorageGauges::new(directory));
         let shared = Arc::new(Shared::new(store.base()?, height, gauges.clone(), write_behind));
         let inbox = Arc::new(Inbox::new(append_bytes_max));
@@ -219,11 +136,13 @@ impl Storage {
             observe_sync,
             on_fault: on_fault.clone(),
         };
+        let spare_gauges = gauges.clone();
         let writer = Writer { store, shared, inbox, gauges, on_fault };
         let storage = Self {
             port,
             writer: Some(spawn("writer", move || writer.run())?),
             journaler: Some(spawn("journaler", move || journaler.run())?),
+            spares: Some(spawn("spares", move || spares::keep(&journal_directory, &spare_gauges, &spares_wanted))?),
             _lock: lock,
         };
         Ok((storage, Recovered::new(height, found.entries)))
@@ -239,7 +158,7 @@ impl Storage {
         self.port.reader()
     }
 
-    /// Writes everything that was appended and committed, runs what waits for it, and ends both threads. Whoever
+    /// Writes everything that was appended and committed, runs what waits for it, and ends all threads. Whoever
     /// still holds a port finds it closed.
     pub fn shutdown(self) {
         drop(self);
@@ -253,10 +172,43 @@ impl Drop for Storage {
         join(&mut self.writer);
         self.port.inbox.appends.close();
         join(&mut self.journaler);
+        // Ends with the journal's disk.
+        join(&mut self.spares);
+    }
+}
+
+/// What is in a data directory.
+struct Files {
+    journal: Journal<FileDisk>,
+    found: journal::Recovered,
+    spares_wanted: Receiver<()>,
+    store: Store,
+    height: Option<Height>,
+}
+
+impl Files {
+    fn open(Settings { directory, chain, cache_bytes, on_fault, .. }: &Settings) -> Result<Self, OpenError> {
+        let in_directory = |source| OpenError::Directory { path: directory.clone(), source };
+        let place = journal::directory(directory);
+        if !place.try_exists().map_err(in_directory)? {
+            return Err(journal::OpenError::Missing.into());
+        }
+        let (wanted, spares_wanted) = sync_channel(1);
+        let disk = FileDisk::with_spares(place, wanted).map_err(in_directory)?;
+        let (journal, found) = Journal::open(disk, *chain)?;
+        let store = Store::open(&directory.join("store.redb"), chain, *cache_bytes, on_fault.clone())?;
+        // A store whose creation a power loss took back would look like one that was lost.
+        journal::sync_directory(directory).map_err(in_directory)?;
+        let height = store.height()?;
+        recovery::check_store(height, journal.floor())?;
+        Ok(Self { journal, found, spares_wanted, store, height })
     }
 }
 
 fn lock(directory: &Path) -> Result<DirectoryLock, OpenError> {
+    if !directory.try_exists().map_err(|source| OpenError::Directory { path: directory.to_owned(), source })? {
+        return Err(OpenError::Absent(directory.to_owned()));
+    }
     match DirectoryLock::try_take(directory) {
         Ok(Some(lock)) => Ok(lock),
         Ok(None) => Err(OpenError::Locked(directory.to_owned())),

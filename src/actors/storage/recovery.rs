@@ -6,7 +6,7 @@ use super::OpenError;
 use crate::{
     app::Block,
     journal::{self, Entry},
-    protocol::Record,
+    protocol::{Abstention, Record},
     types::{Digest, Height},
 };
 
@@ -21,6 +21,8 @@ pub struct Recovered {
     pub decided: BTreeMap<Height, Block>,
     /// The highest counter with which we signed our PeerId.
     pub peer_counter: u64,
+    /// Where nothing may be voted for (`OB-10`).
+    pub abstention: Abstention,
 }
 
 impl Recovered {
@@ -30,6 +32,7 @@ impl Recovered {
         for entry in entries {
             match entry {
                 Entry::PeerCounter { counter } => recovered.peer_counter = recovered.peer_counter.max(counter),
+                Entry::Abstention(abstention) => recovered.abstention = abstention,
                 Entry::Instance { height: at, instance, record } if Some(at) > height => {
                     recovered.records.entry(instance).or_default().push(record);
                 }

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// The version of the format, in the store itself.
-const VERSION: u64 = 1;
+pub(super) const VERSION: u64 = 1;
 const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("storage");
 const META_VERSION: &str = "version";
 const META_CHAIN: &str = "chain";

@@ -1,7 +1,7 @@
 //! Storage on real files.
 
 use std::{
-    fs,
+    fs, io,
     sync::mpsc::{Receiver, sync_channel},
 };
 
@@ -12,7 +12,7 @@ use super::*;
 use crate::{
     app::Block,
     journal::{Entry, Salt},
-    protocol::{Certificate, Record, streamlette},
+    protocol::{Abstention, Certificate, Record, streamlette},
     sim::disk::SimDisk,
     store::{Changes, MemoryRows, Rows, Table},
     types::{BoundedVec, ValidatorIndex},
@@ -188,8 +188,9 @@ fn journal_does_not_grow_over_many_heights() {
     }
     storage.shutdown();
     let files = fs::read_dir(directory.path().join("journal")).unwrap();
-    let bytes: u64 = files.map(|file| file.unwrap().metadata().unwrap().len()).sum();
-    assert!(bytes < 2 * journal::SEGMENT_BYTES, "{bytes}");
+    let lengths: Vec<u64> = files.map(|file| file.unwrap().metadata().unwrap().len()).collect();
+    // The one in use and the spare (`JN-8`).
+    assert!(lengths.len() <= 2 && lengths.iter().all(|length| *length <= journal::SEGMENT_BYTES), "{lengths:?}");
     assert_eq!(open(&directory).1.records, std::collections::BTreeMap::new());
 }
 
@@ -252,13 +253,110 @@ fn lost_journal_and_lost_store_are_faults() {
     assert!(matches!(refused(&without_journal), OpenError::Journal(journal::OpenError::Missing)));
 }
 
+/// `OB-10`: a new journal comes only where it is allowed, says at once that nothing may be voted for, and keeps what is
+/// learnt. An intact one is never replaced.
+#[test]
+fn lost_journal_is_replaced_by_one_that_abstains() {
+    let rejoin = |directory: &TempDir| {
+        Storage::open(Settings { rejoin: Some(SALT), ..settings(directory.path(), true) }).unwrap()
+    };
+    let directory = created();
+    let (storage, recovered) = rejoin(&directory);
+    assert_eq!(recovered.abstention, Abstention::NONE, "an intact journal is used as it is");
+    let port = storage.port();
+    for height in 0..4 {
+        port.commit(Height::new(height), changes("latest", &height.to_string()));
+    }
+    journal(&port, vec![record(5)]);
+    storage.shutdown();
+
+    let without_store = killed(&directory);
+    fs::remove_file(without_store.path().join("store.redb")).unwrap();
+    let without_journal = killed(&directory);
+    fs::remove_dir_all(without_journal.path().join("journal")).unwrap();
+    // As a process leaves it that is killed while it makes the new one.
+    fs::create_dir(without_journal.path().join("journal.unfinished")).unwrap();
+    let rotten = killed(&directory);
+    let segment = rotten.path().join("journal/0000000001.journal");
+    let mut bytes = fs::read(&segment).unwrap();
+    bytes[2 * journal::SECTOR..4 * journal::SECTOR].fill(0xaa);
+    fs::write(&segment, bytes).unwrap();
+
+    for damaged in [without_store, without_journal, rotten] {
+        let refused = Storage::open(settings(damaged.path(), true)).map(drop).unwrap_err();
+        assert!(refused.is_amnesia() && refused.to_string().contains("--rejoin"), "{refused}");
+        let (storage, recovered) = rejoin(&damaged);
+        assert_eq!((recovered.abstention, recovered.records.len()), (Abstention::Everywhere, 0));
+        storage.shutdown();
+        let (storage, recovered) = open(&damaged);
+        assert_eq!(recovered.abstention, Abstention::Everywhere, "a restart without the flag forgets nothing");
+        let learnt = Abstention::Through(Height::new(7));
+        journal(&storage.port(), vec![Entry::Abstention(learnt), Entry::PeerCounter { counter: 9 }]);
+        drop(storage);
+        let (_, recovered) = rejoin(&killed(&damaged));
+        assert_eq!((recovered.abstention, recovered.peer_counter), (learnt, 9));
+    }
+}
+
 #[test]
 fn data_of_another_chain_is_refused() {
     let directory = created();
     drop(open(&directory));
-    let settings = Settings { chain: Digest::new([8; 32]), ..settings(directory.path(), true) };
-    let refused = Storage::open(settings).map(drop);
+    let foreign = Settings { chain: Digest::new([8; 32]), ..settings(directory.path(), true) };
+    let refused = Storage::open(foreign).map(drop);
     assert!(matches!(refused, Err(OpenError::Journal(journal::OpenError::Chain { found })) if found == CHAIN));
+
+    // A store that was put beside another chain's journal.
+    let mixed = TempDir::new().unwrap();
+    let chain = Digest::new([8; 32]);
+    journal::create_in(mixed.path(), chain, SALT).unwrap();
+    fs::copy(directory.path().join("store.redb"), mixed.path().join("store.redb")).unwrap();
+    let refused = Storage::open(Settings { chain, ..settings(mixed.path(), true) }).map(drop);
+    assert!(matches!(refused, Err(OpenError::StoreChain { found }) if found == CHAIN.to_string()));
+}
+
+#[test]
+fn store_of_another_version_is_refused() {
+    let directory = created();
+    drop(open(&directory));
+    let database = redb::Database::open(directory.path().join("store.redb")).unwrap();
+    let transaction = database.begin_write().unwrap();
+    let meta = redb::TableDefinition::<&str, &[u8]>::new("storage");
+    transaction.open_table(meta).unwrap().insert("version", &9u64.to_be_bytes()[..]).unwrap();
+    transaction.commit().unwrap();
+    drop(database);
+    let refused = Storage::open(settings(directory.path(), true)).map(drop);
+    assert!(matches!(refused, Err(OpenError::StoreVersion { found: 9 })));
+}
+
+/// Each says where, and what is to be done about it.
+#[test]
+fn directories_that_cannot_be_used_are_told_apart() {
+    let refused = |path: &Path| Storage::open(settings(path, true)).map(drop).unwrap_err().to_string();
+    let directory = TempDir::new().unwrap();
+    let absent = directory.path().join("absent");
+    assert!(refused(&absent).contains("absent: there is no such directory"), "{}", refused(&absent));
+
+    assert!(refused(directory.path()).contains("start --config FILE --rejoin"), "{}", refused(directory.path()));
+
+    let file = directory.path().join("file");
+    fs::write(&file, "").unwrap();
+    let message = refused(&file);
+    assert!(message.contains("file: ") && message.contains("read and write there"), "{message}");
+
+    fs::write(directory.path().join("journal"), "").unwrap();
+    let message = refused(directory.path());
+    assert!(message.contains("read and write there"), "{message}");
+
+    let no_store = created();
+    fs::create_dir(no_store.path().join("store.redb")).unwrap();
+    assert!(refused(no_store.path()).starts_with("the store: "), "{}", refused(no_store.path()));
+
+    // What cannot be written, whoever runs this.
+    let no_lock = created();
+    fs::create_dir(no_lock.path().join("LOCK")).unwrap();
+    let message = refused(no_lock.path());
+    assert!(message.contains("read and write there"), "{message}");
 }
 
 #[test]
@@ -278,6 +376,23 @@ fn fault_of_the_disk_is_reported_and_nothing_is_acknowledged() {
     inbox.appends.push(journaler::Append { items: vec![(&record(1)).into()], done }, 1);
     journaler.run();
     assert_eq!(wait(&tells), "sync segment 1 of the journal: the simulated disk fails");
+}
+
+#[test]
+fn full_disk_is_told_from_a_broken_one() {
+    let journal = |kind: io::ErrorKind| {
+        StorageFault::Journal(journal::Fault::Disk { doing: "write to", segment: 1, source: kind.into() })
+    };
+    let store = |kind: io::ErrorKind| StorageFault::Store(Box::new(redb::Error::Io(kind.into())));
+    for kind in [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded] {
+        assert!(journal(kind).is_disk_full() && store(kind).is_disk_full());
+    }
+    assert!(!journal(io::ErrorKind::Other).is_disk_full() && !store(io::ErrorKind::Other).is_disk_full());
+    // At the start as well, a disk that fails is not a directory that is refused.
+    let source = io::ErrorKind::StorageFull.into();
+    let at_start = journal::OpenError::Fault(journal::Fault::Disk { doing: "sync", segment: 1, source });
+    assert!(OpenError::Journal(at_start).fault().is_ok_and(|fault| fault.is_disk_full()));
+    assert!(OpenError::Journal(journal::OpenError::Missing).fault().is_err());
 }
 
 proptest::proptest! {

@@ -39,6 +39,7 @@ pub enum Mood {
 struct State {
     mood: Mood,
     trouble: Option<String>,
+    warning: Option<String>,
     rows: BTreeMap<Bytes, Bytes>,
     executed: Vec<(Command, Receipt)>,
     by_client: HashMap<Digest, Digest>,
@@ -86,6 +87,11 @@ impl Drop for Waiter {
 impl Fake {
     pub fn set_mood(&self, mood: Mood) {
         self.state.lock().unwrap().mood = mood;
+    }
+
+    /// Lets the probe of its health warn.
+    pub fn set_warning(&self, warning: &str) {
+        self.state.lock().unwrap().warning = Some(warning.to_owned());
     }
 
     pub fn set_trouble(&self, trouble: &str) {
@@ -246,8 +252,8 @@ impl Backend for Fake {
         self.state.lock().unwrap().trouble.clone().map_or(Ok(()), Err)
     }
 
-    fn health(&self) -> Result<(), String> {
-        self.readiness()
+    fn health(&self) -> Result<Option<String>, String> {
+        self.readiness().map(|()| self.state.lock().unwrap().warning.clone())
     }
 
     fn metrics(&self) -> String {

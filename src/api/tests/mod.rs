@@ -133,7 +133,11 @@ fn validators_and_peers_are_listed() {
 #[test]
 fn probes_say_why_the_node_is_not_well() {
     let bench = Bench::new();
-    assert_eq!(bench.get("/healthz").json(200)["status"], "alive");
+    let healthy = bench.get("/healthz").json(200);
+    assert_eq!((&healthy["status"], healthy.get("warning")), (&"alive".into(), None));
+    bench.node.set_warning("the disk is almost full");
+    let warned = bench.get("/healthz").json(200);
+    assert_eq!((&warned["status"], &warned["warning"]), (&"alive".into(), &"the disk is almost full".into()));
     assert_eq!(bench.get("/readyz").json(200)["status"], "ready");
     bench.node.set_trouble("3 heights behind");
     let reply = bench.get("/readyz");

@@ -42,6 +42,7 @@ impl NodeConfig {
             ("mempool.commands_max", count(mempool.commands_max), 1, 100_000_000),
             ("mempool.bytes_max", count(mempool.bytes_max), 64 * KIB, 1024 * GIB),
             ("storage.cache_bytes_max", count(storage.cache_bytes_max), 64 * KIB, 1024 * GIB),
+            ("storage.free_bytes_min", storage.free_bytes_min, 0, u64::MAX >> 1),
         ] {
             if !(min..=max).contains(&value) {
                 problems.push(Problem::new(key, format!("is {value}"), format!("expected {min} to {max}")));

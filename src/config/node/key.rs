@@ -126,8 +126,15 @@ pub(super) const SECTIONS: &[Section] = &[
     },
     Section {
         name: "storage",
-        about: "The embedded store.",
-        keys: &[key("cache_bytes_max", "The most memory for its cache.", |c| &mut c.storage.cache_bytes_max)],
+        about: "The data directory: vote journal and embedded store.",
+        keys: &[
+            key("cache_bytes_max", "The most memory for the store's cache.", |c| &mut c.storage.cache_bytes_max),
+            key(
+                "free_bytes_min",
+                "Below so many free bytes the log and /healthz warn; 0: never. A full disk stops the node.",
+                |c| &mut c.storage.free_bytes_min,
+            ),
+        ],
     },
     Section {
         name: "log",

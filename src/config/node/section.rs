@@ -106,6 +106,8 @@ pub struct MempoolSection {
 pub struct StorageSection {
     /// The most bytes of the store's cache.
     pub cache_bytes_max: usize,
+    /// Below so many free bytes on the disk, log and `/healthz` warn.
+    pub free_bytes_min: u64,
 }
 
 /// `[log]`: what is written to standard error.
@@ -195,7 +197,7 @@ impl Default for MempoolSection {
 
 impl Default for StorageSection {
     fn default() -> Self {
-        Self { cache_bytes_max: 64 << 20 }
+        Self { cache_bytes_max: 64 << 20, free_bytes_min: 1 << 30 }
     }
 }
 

@@ -37,11 +37,18 @@ enum Stop {
 enum Kind {
     Record,
     Block,
-    Standing,
+    Standing(Fact),
+}
+
+/// On which segments grow, are filled with zeros in part, or whole.
+fn disk() -> impl Strategy<Value = SimDisk> {
+    let whole = usize::try_from(SEGMENT_BYTES).expect("small");
+    prop_oneof![Just(0), Just(whole / 3), Just(whole)].prop_map(SimDisk::prepared)
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let kind = prop_oneof![6 => Just(Kind::Record), 2 => Just(Kind::Block), 1 => Just(Kind::Standing)];
+    let kind = prop_oneof![6 => Just(Kind::Record), 2 => Just(Kind::Block), 1 => Just(Kind::Standing(Fact::PeerCounter)),
+        1 => Just(Kind::Standing(Fact::Abstention))];
     let bytes = prop_oneof![3 => 0usize..200, 1 => 3_000usize..40_000];
     prop_oneof![
         8 => (0u64..40, bytes, kind).prop_map(|(height, bytes, kind)| Step::Append { height, bytes, kind }),
@@ -61,7 +68,7 @@ fn step() -> impl Strategy<Value = Step> {
 struct Model {
     appended: BTreeMap<Sequence, Item>,
     acknowledged: Sequence,
-    standing: Option<Item>,
+    standing: BTreeMap<Fact, Item>,
     floor: Height,
     fill: u8,
 }
@@ -69,7 +76,8 @@ struct Model {
 impl Model {
     fn append(&mut self, log: &mut Log<SimDisk>, height: u64, bytes: usize, kind: Kind) {
         self.fill = self.fill.wrapping_add(1);
-        let scope = if kind == Kind::Standing { Scope::Standing } else { Scope::Height(Height::new(height)) };
+        let scope =
+            if let Kind::Standing(fact) = kind { Scope::Standing(fact) } else { Scope::Height(Height::new(height)) };
         let item = Item { scope, is_refetchable: kind == Kind::Block, bytes: vec![self.fill; bytes] };
         self.appended.insert(log.append(item.clone()), item);
     }
@@ -83,7 +91,7 @@ impl Model {
         for (sequence, item) in &self.appended {
             let is_needed = match item.scope {
                 Scope::Height(height) => height >= self.floor,
-                Scope::Standing => false,
+                Scope::Standing(_) => false,
             };
             if *sequence <= self.acknowledged && is_needed && !(has_rotten && item.is_refetchable) {
                 assert!(is_back(sequence, item), "acknowledged {sequence:?} is lost");
@@ -94,18 +102,26 @@ impl Model {
         let gone = |sequence: &Sequence, item: &Item| *sequence > acknowledged && !is_back(sequence, item);
         let first_gone = self.appended.iter().find(|(s, item)| gone(s, item) && !item.is_refetchable).map(|(s, _)| *s);
         self.appended.retain(|sequence, item| !gone(sequence, item));
-        let standing = self.appended.values().rev().find(|item| item.scope == Scope::Standing);
-        self.standing = standing.cloned().or(self.standing.take());
+        self.standing.extend(facts(self.appended.values()));
         for (sequence, item) in &back {
             // What the log repeats by itself has a number of its own.
-            let is_repeated = item.scope == Scope::Standing && !self.appended.contains_key(sequence);
+            let is_repeated = matches!(item.scope, Scope::Standing(_)) && !self.appended.contains_key(sequence);
             assert!(is_repeated || self.appended.get(sequence) == Some(item), "{sequence:?} is made up");
             assert!(is_repeated || first_gone.is_none_or(|gone| *sequence < gone), "{sequence:?} is not in a prefix");
         }
-        let latest = survey.items.iter().rev().find(|(_, item)| item.scope == Scope::Standing);
-        assert_eq!(latest.map(|(_, item)| item), self.standing.as_ref(), "the standing fact is lost or old");
+        let latest = facts(survey.items.iter().map(|(_, item)| item));
+        assert_eq!(latest, self.standing, "a standing fact is lost or old");
         self.acknowledged = last;
     }
+}
+
+/// The last word on each fact.
+fn facts<'a>(items: impl Iterator<Item = &'a Item>) -> BTreeMap<Fact, Item> {
+    let fact = |item: &Item| match item.scope {
+        Scope::Standing(fact) => Some((fact, item.clone())),
+        Scope::Height(_) => None,
+    };
+    items.filter_map(fact).collect()
 }
 
 /// Stops the process in its way, then recovers: perhaps interrupted by a second power loss, certainly without a fault.
@@ -127,8 +143,8 @@ fn restart(log: Log<SimDisk>, model: &mut Model, stop: Stop) -> Log<SimDisk> {
     log
 }
 
-fn run(steps: Vec<Step>) -> (Log<SimDisk>, Model) {
-    let mut log = create();
+fn run(disk: SimDisk, steps: Vec<Step>) -> (Log<SimDisk>, Model) {
+    let mut log = create_on(disk);
     let mut model = Model::default();
     for step in steps {
         let outcome = match step {
@@ -165,22 +181,26 @@ fn run(steps: Vec<Step>) -> (Log<SimDisk>, Model) {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
-    /// `JN-1`, `JN-3`, `JN-4`, `JN-7`
+    /// `JN-1`, `JN-3`, `JN-4`, `JN-7`, `JN-8`
     #[test]
-    fn nothing_acknowledged_is_lost_and_no_crash_is_a_fault(steps in proptest::collection::vec(step(), 0..60)) {
-        run(steps);
+    fn nothing_acknowledged_is_lost_and_no_crash_is_a_fault(
+        disk in disk(),
+        steps in proptest::collection::vec(step(), 0..60),
+    ) {
+        run(disk, steps);
     }
 
     /// `JN-2`, `JN-3`: after any history, one bad byte anywhere is mended, or the loss of what peers have, or a fault;
     /// never a silent loss.
     #[test]
     fn one_rotten_byte_is_never_a_silent_loss(
+        disk in disk(),
         steps in proptest::collection::vec(step(), 0..40),
         sector in 0usize..1 << 16,
         byte in prop_oneof![0..64usize, 0..SECTOR],
         mask in 1u8..,
     ) {
-        let (log, mut model) = run(steps);
+        let (log, mut model) = run(disk, steps);
         let mut disk = log.into_disk();
         let segments = disk.segments().unwrap();
         let all: usize = segments.iter().map(|segment| disk.bytes(*segment).unwrap().len()).sum();

@@ -2,7 +2,7 @@
 
 use super::{CHAIN, SALT};
 use crate::{
-    journal::{Entry, Item, Journal, OpenError, Scope, Sequence},
+    journal::{Entry, Fact, Item, Journal, OpenError, Scope, Sequence},
     sim::disk::SimDisk,
 };
 
@@ -24,7 +24,11 @@ fn entries_come_back_as_they_went_in() {
 fn entry_of_another_version_is_refused_not_skipped() {
     let mut journal = Journal::create(SimDisk::default(), CHAIN, SALT).unwrap();
     journal.append(&counter(1));
-    journal.append_item(Item { scope: Scope::Standing, is_refetchable: false, bytes: vec![200, 1, 2] });
+    journal.append_item(Item {
+        scope: Scope::Standing(Fact::PeerCounter),
+        is_refetchable: false,
+        bytes: vec![200, 1, 2],
+    });
     journal.flush().unwrap();
     assert!(matches!(Journal::open(journal.into_disk(), CHAIN), Err(OpenError::Unknown { sequence: 2 })));
 }

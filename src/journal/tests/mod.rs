@@ -4,7 +4,7 @@ mod crashes;
 mod entries;
 mod stories;
 
-use super::{INLINE_BYTES_MAX, Item, Log, OpenError, Salt, Scope, Survey};
+use super::{Fact, INLINE_BYTES_MAX, Item, Log, OpenError, Salt, Scope, Survey};
 use crate::{
     sim::disk::SimDisk,
     types::{Digest, Height},
@@ -15,8 +15,13 @@ const SALT: Salt = Salt::new([9; 16]);
 /// Small, so that stories reach a second segment.
 const SEGMENT_BYTES: u64 = 128 << 10;
 
+/// On a disk that fills new segments with zeros.
 fn create() -> Log<SimDisk> {
-    Log::create(SimDisk::default(), CHAIN, SALT, SEGMENT_BYTES).unwrap()
+    create_on(SimDisk::prepared(usize::try_from(SEGMENT_BYTES).unwrap()))
+}
+
+fn create_on(disk: SimDisk) -> Log<SimDisk> {
+    Log::create(disk, CHAIN, SALT, SEGMENT_BYTES).unwrap()
 }
 
 fn open(disk: &SimDisk) -> Result<(Log<SimDisk>, Survey), OpenError> {
@@ -46,7 +51,7 @@ fn block(height: u64, fill: u8) -> Item {
 }
 
 fn standing(what: &[u8]) -> Item {
-    Item { scope: Scope::Standing, is_refetchable: false, bytes: what.to_vec() }
+    Item { scope: Scope::Standing(Fact::PeerCounter), is_refetchable: false, bytes: what.to_vec() }
 }
 
 /// Appends and flushes one batch; returns where in its segment it lies.

@@ -32,7 +32,7 @@ fn goes_on_counting_after_a_restart() {
 
 /// `JN-3`: power loss in the middle of a write that nobody was told of stops no node and asks no operator.
 #[test]
-fn torn_tail_is_cut_off_and_the_rest_comes_back() {
+fn torn_tail_is_wiped_and_the_rest_comes_back() {
     let mut was_torn = false;
     for seed in 0..50 {
         let mut log = create();
@@ -48,7 +48,10 @@ fn torn_tail_is_cut_off_and_the_rest_comes_back() {
         let (log, survey) = open(&disk).unwrap();
         assert_eq!(contents(&survey), [b"acknowledged"]);
         was_torn |= survey.torn_bytes > 0;
-        assert_eq!(open(&log.into_disk()).unwrap().1.torn_bytes, 0);
+        let end = usize::try_from(log.bytes()).unwrap();
+        let disk = log.into_disk();
+        assert!(disk.bytes(1).unwrap()[end..].iter().all(|byte| *byte == 0), "something is left behind the end");
+        assert_eq!(open(&disk).unwrap().1.torn_bytes, 0);
     }
     assert!(was_torn);
 }
@@ -60,14 +63,14 @@ fn rotten_copy_of_a_vote_is_mended_from_the_other_one() {
     let place = batch(&mut log, [vote(1, b"the vote")]);
     batch(&mut log, [vote(1, b"later")]);
     let mut disk = log.into_disk();
-    let good = disk.bytes(1).unwrap().to_vec();
+    let good = disk.bytes(1).unwrap()[..place.end].to_vec();
     disk.rot(1, place.start + 30, 0x10);
     let (log, survey) = open(&disk).unwrap();
     assert_eq!(contents(&survey), [&b"the vote"[..], b"later"]);
     assert_eq!(survey.mended, 1);
     // Mended: now the other copy may rot.
     let mut disk = log.into_disk();
-    assert_eq!(disk.bytes(1).unwrap()[..good.len()], good);
+    assert_eq!(disk.bytes(1).unwrap()[..place.end], good);
     disk.rot(1, place.end - SECTOR + 30, 0x10);
     assert_eq!(contents(&open(&disk).unwrap().1), [&b"the vote"[..], b"later"]);
 }
@@ -178,9 +181,11 @@ fn standing_fact_survives_a_crash_between_two_segments() {
     for seed in 0..20 {
         let mut log = create();
         batch(&mut log, [standing(b"counter 7")]);
-        while log.bytes() < SEGMENT_BYTES {
+        // One more does not fit.
+        while log.bytes() + BODY_BYTES as u64 + 4 * SECTOR as u64 <= SEGMENT_BYTES {
             batch(&mut log, [body(1, 1)]);
         }
+        log.append(body(1, 2));
         log.append(vote(1, b"torn"));
         // Creating, writing and syncing the header, and syncing the directory.
         let begin_segment = 4;
@@ -199,6 +204,53 @@ fn standing_fact_survives_a_crash_between_two_segments() {
         assert!(contents(&open(&disk).unwrap().1).ends_with(&[b"counter 7", b"goes on"]));
     }
     assert!(was_torn);
+}
+
+/// `JN-8`: what is written in steady use was there before, as zeros.
+#[test]
+fn segments_do_not_grow_while_batches_fit() {
+    let mut log = create();
+    let growing = create_on(SimDisk::default()).into_disk();
+    assert_eq!(growing.bytes(1).unwrap().len(), 4 * SECTOR, "two headers and an empty batch");
+    for height in 1..50 {
+        batch(&mut log, [vote(height, b"vote"), body(height, 1)]);
+    }
+    // Larger than a segment: it grows one of its own.
+    let oversized = usize::try_from(SEGMENT_BYTES).unwrap();
+    batch(&mut log, [vote(50, &vec![7; oversized])]);
+    batch(&mut log, [vote(51, b"vote")]);
+    let disk = log.into_disk();
+    let lengths: Vec<u64> =
+        disk.segments().unwrap().iter().map(|segment| disk.bytes(*segment).unwrap().len() as u64).collect();
+    assert!(lengths.len() > 10);
+    let (grown, kept): (Vec<u64>, Vec<u64>) = lengths.iter().partition(|length| **length > SEGMENT_BYTES);
+    assert!(kept.iter().all(|length| *length == SEGMENT_BYTES), "{lengths:?}");
+    assert_eq!(grown.len(), 1, "{lengths:?}");
+    assert_eq!(contents(&open(&disk).unwrap().1).last(), Some(&&b"vote"[..]));
+}
+
+/// `JN-8`: a journal that grew is filled up when it is opened, as after a start on a full disk.
+#[test]
+fn grown_segment_is_filled_up_at_the_next_start() {
+    let mut log = create_on(SimDisk::default());
+    batch(&mut log, [vote(1, b"vote")]);
+    let with_room = log.into_disk().with_room(usize::try_from(SEGMENT_BYTES).unwrap());
+    let (log, survey) = open(&with_room).unwrap();
+    assert_eq!((contents(&survey), survey.torn_bytes), (vec![&b"vote"[..]], 0));
+    assert_eq!(log.into_disk().bytes(1).unwrap().len() as u64, SEGMENT_BYTES);
+}
+
+/// `JN-8`: rot behind the end of the journal is no record, and no fault.
+#[test]
+fn rot_in_the_zeros_behind_the_end_is_wiped() {
+    let mut log = create();
+    let place = batch(&mut log, [vote(1, b"the vote")]);
+    let mut disk = log.into_disk();
+    disk.rot(1, place.end + 3 * SECTOR + 5, 0x80);
+    let (log, survey) = open(&disk).unwrap();
+    assert_eq!(contents(&survey), [b"the vote"]);
+    assert_eq!(survey.torn_bytes, 4 * SECTOR as u64);
+    assert_eq!(open(&log.into_disk()).unwrap().1.torn_bytes, 0);
 }
 
 /// `JN-7`
@@ -233,6 +285,40 @@ fn peer_cannot_forge_structure_without_the_salt() {
     disk.rot(1, place.start + 30, 0x10);
     let (_, survey) = open(&disk).unwrap();
     assert_eq!(contents(&survey), [&payload[..], b"later"]);
+}
+
+/// `JN-1`, `JN-8`: a full disk is a fault of the moment. It never looks like rot, and with room again all goes on.
+#[test]
+fn full_disk_loses_nothing_acknowledged_and_is_no_rot() {
+    for prepared in [0, usize::try_from(SEGMENT_BYTES).unwrap()] {
+        for capacity in (300 << 10..600 << 10).step_by(7_000) {
+            let mut log = create_on(SimDisk::prepared(prepared));
+            log.disk_mut().set_capacity(Some(capacity));
+            let mut acknowledged = 0;
+            let fault = loop {
+                log.append(vote(1, &[acknowledged; 3_000]));
+                log.append(body(1, acknowledged));
+                match log.flush() {
+                    Ok(_) => acknowledged += 1,
+                    Err(fault) => break fault,
+                }
+            };
+            assert!(fault.is_disk_full(), "{fault}");
+            let still_full = log.into_disk();
+            match open(&still_full) {
+                Ok((_, survey)) => assert!(survey.items.len() >= 2 * usize::from(acknowledged)),
+                Err(OpenError::Fault(fault)) => assert!(fault.is_disk_full(), "{fault}"),
+                Err(error) => panic!("a full disk is taken for damage: {error}"),
+            }
+            let mut with_room = still_full;
+            with_room.set_capacity(None);
+            let (mut log, survey) = open(&with_room).unwrap();
+            let whole: Vec<_> = (0..acknowledged).map(|fill| vec![fill; BODY_BYTES]).collect();
+            let back: Vec<_> = contents(&survey).into_iter().filter(|bytes| bytes.len() == BODY_BYTES).collect();
+            assert!(back.starts_with(&whole.iter().map(Vec::as_slice).collect::<Vec<_>>()));
+            batch(&mut log, [vote(2, b"goes on")]);
+        }
+    }
 }
 
 #[test]

@@ -230,7 +230,7 @@ fn announces_itself_to_new_peers_and_then_at_most_once_in_an_interval() {
     let mut hands = Hands::new(1, 0);
     assert_eq!(hands.replica.deadline(), None, "alone and idle: no timer");
     hands.peer_up(1, None);
-    let mine = PeerStatus { executed: Height::ZERO, tip: genesis_header().hash(), oldest: Height::FIRST };
+    let mine = PeerStatus { executed: Height::ZERO, tip: Some(genesis_header().hash()), oldest: Height::FIRST };
     assert!(matches!(hands.effects.last(), Some(Effect::Announce { to: Some(Peer(1)), status }) if *status == mine));
     hands.take();
     (1..50).for_each(|at| hands.commit(at, &[]));
@@ -273,7 +273,7 @@ fn notices_a_validator_with_another_state() {
     let tips: Vec<_> = hands.headers.iter().map(Header::hash).collect();
     let mut told = |executed: u64, tip| {
         hands.events.clear();
-        let status = PeerStatus { executed: height(executed), tip, oldest: Height::FIRST };
+        let status = PeerStatus { executed: height(executed), tip: Some(tip), oldest: Height::FIRST };
         hands.step(Input::Status { peer: Peer(1), status });
         hands.events.iter().any(|event| matches!(event, Event::Diverged { validator, .. } if validator.get() == 1))
     };

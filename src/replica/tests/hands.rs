@@ -12,7 +12,7 @@ use bytes::Bytes;
 use crate::{
     app::{Block, Command, Header, Payload, Receipt, Status, Turn},
     config::{ApplicationName, Genesis},
-    protocol::{Certificate, ProtocolName, Setup, Slot, Timing, payload_root, streamlette},
+    protocol::{Abstention, Certificate, ProtocolName, Setup, Slot, Timing, payload_root, streamlette},
     replica::{Effect, Event, Fate, Input, Outbox, Peer, Recovered, Replica, Settings, Ticket, wire::PeerStatus},
     types::{
         BoundedVec, CrashModel, Digest, Height, Power, PublicKey, Time, Validator, ValidatorIndex, ValidatorSet, codec,
@@ -134,11 +134,21 @@ impl Hands {
     }
 
     pub(super) fn restarted(settings: Settings, headers: Vec<Header>, decided: BTreeMap<Height, Block>) -> Self {
+        Self::returned(settings, headers, decided, Abstention::NONE)
+    }
+
+    pub(super) fn returned(
+        settings: Settings,
+        headers: Vec<Header>,
+        decided: BTreeMap<Height, Block>,
+        abstention: Abstention,
+    ) -> Self {
         let kept = headers.len().saturating_sub(usize::try_from(settings.genesis.window).unwrap() + 2);
         let recorded = decided.keys().copied().collect();
         let executed = headers.last().expect("genesis at least").height;
         let owners = (1..=settings.genesis.window + 1).map(|above| owner(executed.plus(above))).collect();
-        let recovered = Recovered { headers: headers[kept..].to_vec(), owners, decided, oldest: Height::FIRST };
+        let headers_kept = headers[kept..].to_vec();
+        let recovered = Recovered { headers: headers_kept, owners, decided, oldest: Height::FIRST, abstention };
         let mut hands = Self {
             replica: Replica::new(settings.clone(), recovered),
             now: Time::from_micros(1_000_000),

@@ -8,3 +8,4 @@ mod forwarding;
 mod hands;
 mod ordering;
 mod proposing;
+mod rejoining;

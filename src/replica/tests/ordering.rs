@@ -122,7 +122,8 @@ fn executes_what_was_decided_before_the_restart_without_recording_it_again() {
 fn nothing_happens_before_begin() {
     let mut hands = Hands::new(1, 0);
     let (headers, owners) = (hands.headers.clone(), [1, 2].map(Height::new).map(owner).to_vec());
-    let recovered = crate::replica::Recovered { headers, owners, decided: BTreeMap::new(), oldest: Height::FIRST };
+    let (decided, abstention) = (BTreeMap::new(), crate::protocol::Abstention::NONE);
+    let recovered = crate::replica::Recovered { headers, owners, decided, oldest: Height::FIRST, abstention };
     hands.replica = crate::replica::Replica::new(settings(1, Some(0)), recovered);
     hands.take();
     hands.step(Input::Wake);

@@ -48,7 +48,7 @@ impl Checker for ExactlyOnce {
                 other => Err(format!("{command:?} was answered as committed at {height}, but is {other:?}")),
             },
             Sight::Refused { command, fate } => Err(format!("{command:?} was refused: {fate:?}")),
-            Sight::Submitted { .. } | Sight::End { .. } => Ok(()),
+            Sight::Sent { .. } | Sight::Submitted { .. } | Sight::End { .. } => Ok(()),
         }
     }
 }

@@ -25,7 +25,7 @@ impl Checker for Liveness {
             Sight::Answered { command, .. } => {
                 self.waiting.remove(command);
             }
-            Sight::Executed { .. } | Sight::Refused { .. } => {}
+            Sight::Executed { .. } | Sight::Sent { .. } | Sight::Refused { .. } => {}
             Sight::End { now, tips } => {
                 if let Some(command) = self.waiting.first() {
                     return Err(format!("{} commands unanswered at {now:?}, {command:?} first", self.waiting.len()));

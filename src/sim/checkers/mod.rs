@@ -2,17 +2,20 @@
 //! no production predicate.
 
 mod agreement;
+mod equivocation;
 mod exactly_once;
 mod liveness;
 #[cfg(test)]
 pub(super) mod planted;
 
 pub use agreement::Agreement;
+pub use equivocation::Equivocation;
 pub use exactly_once::ExactlyOnce;
 pub use liveness::Liveness;
 
 use crate::{
     app::{Block, Header, Receipt},
+    protocol::Message,
     replica::Fate,
     types::{Digest, Height, Time},
 };
@@ -45,6 +48,13 @@ pub enum Sight<'a> {
         /// What the client was told.
         fate: &'a Fate,
     },
+    /// A validator sent a message of an instance.
+    Sent {
+        /// The instance.
+        instance: &'a Digest,
+        /// The message.
+        message: &'a Message,
+    },
     /// A client began to wait for a command.
     Submitted {
         /// The command.
@@ -73,5 +83,10 @@ pub trait Checker {
 
 /// All of them.
 pub fn all() -> Vec<Box<dyn Checker>> {
-    vec![Box::<Agreement>::default(), Box::<ExactlyOnce>::default(), Box::<Liveness>::default()]
+    vec![
+        Box::<Agreement>::default(),
+        Box::<Equivocation>::default(),
+        Box::<ExactlyOnce>::default(),
+        Box::<Liveness>::default(),
+    ]
 }
