@@ -17,8 +17,8 @@ use thalweg::{
 };
 
 use crate::{
-    client::{Client, Outcome, Written},
     cluster::{Cluster, PATIENCE},
+    load::{Client, Outcome, Written},
 };
 
 /// How many heights are compared between all nodes, spread evenly up to the last one.
@@ -107,4 +107,41 @@ fn votes_in(data: &Path, chain: Digest) -> usize {
         }
     }
     votes
+}
+
+mod tests {
+    use thalweg::{journal::Salt, types::Height};
+
+    use super::*;
+
+    fn journal(ticks: &[(u64, u8)]) -> tempfile::TempDir {
+        let (data, chain) = (tempfile::tempdir().unwrap(), Digest::new([1; 32]));
+        journal::create_in(data.path(), chain, Salt::new([2; 16])).unwrap();
+        let (mut journal, _) = Journal::open(FileDisk::new(journal::directory(data.path())), chain).unwrap();
+        for (tick, target) in ticks {
+            let vote = streamlette::Vote { tick: streamlette::Tick::new(*tick), target: Digest::new([*target; 32]) };
+            let record = streamlette::Record::Vote { vote, lock_depth: None, items: Vec::new() };
+            let (height, instance) = (Height::FIRST, Digest::new([3; 32]));
+            journal.append(&Entry::Instance { height, instance, record: Record::Streamlette(record) });
+            journal.flush().unwrap();
+        }
+        data
+    }
+
+    #[test]
+    fn votes_in_later_and_later_ticks_are_counted() {
+        assert_eq!(votes_in(journal(&[(0, 1), (1, 2), (7, 1)]).path(), Digest::new([1; 32])), 3);
+    }
+
+    #[test]
+    #[should_panic(expected = "follows")]
+    fn two_votes_in_one_tick_are_found() {
+        votes_in(journal(&[(0, 1), (1, 2), (1, 3)]).path(), Digest::new([1; 32]));
+    }
+
+    #[test]
+    #[should_panic(expected = "follows")]
+    fn a_vote_that_goes_back_in_time_is_found() {
+        votes_in(journal(&[(4, 1), (3, 2)]).path(), Digest::new([1; 32]));
+    }
 }

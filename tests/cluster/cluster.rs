@@ -32,6 +32,14 @@ pub fn eventually<T>(what: &str, within: Duration, mut done: impl FnMut() -> Res
     }
 }
 
+/// Lets time pass while a fault lasts. Nothing is synchronised by it: what follows waits for what it needs.
+pub fn hold(length: Duration) {
+    let end = Instant::now() + length;
+    while let Some(rest) = end.checked_duration_since(Instant::now()).filter(|rest| !rest.is_zero()) {
+        std::thread::park_timeout(rest);
+    }
+}
+
 /// A node of the cluster.
 #[derive(Clone, Debug)]
 pub struct Node {
@@ -40,11 +48,21 @@ pub struct Node {
     pub dir: PathBuf,
 }
 
-/// A running localnet.
+/// Where a node runs that has a host of its own.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The host's address.
+    pub host: String,
+    /// What runs a command there.
+    pub prefix: Vec<String>,
+}
+
+/// A running localnet, or nodes on hosts of their own.
 pub struct Cluster {
-    localnet: Child,
-    _stdout: BufReader<ChildStdout>,
+    localnet: Option<(Child, BufReader<ChildStdout>)>,
     pub nodes: Vec<Node>,
+    /// Where each node runs; empty for a localnet.
+    places: Vec<Place>,
     /// Nodes started again by a test.
     children: BTreeMap<usize, Child>,
     dir: tempfile::TempDir,
@@ -80,7 +98,39 @@ impl Cluster {
             http: node["http"].as_str().expect("a URL").to_owned(),
             dir: PathBuf::from(node["dir"].as_str().expect("a directory")),
         });
-        Self { nodes: nodes.collect(), localnet, _stdout: stdout, children: BTreeMap::new(), dir }
+        let nodes = nodes.collect();
+        Self { nodes, localnet: Some((localnet, stdout)), places: Vec::new(), children: BTreeMap::new(), dir }
+    }
+
+    /// Starts a validator at each place, and waits until all are ready.
+    #[track_caller]
+    pub fn start_at(places: &[Place]) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let hosts: Vec<_> = places.iter().map(|place| place.host.clone()).collect();
+        let made = thalweg()
+            .args(["genesis", "--validators", &places.len().to_string(), "--hosts", &hosts.join(","), "--out"])
+            .arg(dir.path().join("net"))
+            .output()
+            .expect("the binary runs");
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let node = |index: usize| {
+            let dir = dir.path().join(format!("net/node{index}"));
+            Node { pid: 0, http: format!("http://{}:8700", hosts[index]), dir }
+        };
+        let nodes: Vec<_> = (0..places.len()).map(node).collect();
+        let mut cluster = Self { nodes, localnet: None, places: places.to_vec(), children: BTreeMap::new(), dir };
+        let all: Vec<_> = (0..places.len()).collect();
+        cluster.spawn(&all, &[("THALWEG__HTTP__LISTEN", "0.0.0.0:8700")]);
+        cluster.wait_until_ready(&all);
+        cluster
+    }
+
+    /// What starts a node.
+    fn command(&self, node: usize) -> Command {
+        let Some(place) = self.places.get(node) else { return thalweg() };
+        let mut command = Command::new(&place.prefix[0]);
+        command.args(&place.prefix[1..]).arg(env!("CARGO_BIN_EXE_thalweg"));
+        command
     }
 
     /// Where the cluster and its logs live.
@@ -91,11 +141,6 @@ impl Cluster {
     /// The chain's genesis file.
     pub fn genesis(&self) -> PathBuf {
         self.dir().join("net/genesis.json")
-    }
-
-    /// The process id of `localnet` itself.
-    pub fn localnet_pid(&self) -> u32 {
-        self.localnet.id()
     }
 
     /// All base URLs.
@@ -124,8 +169,10 @@ impl Cluster {
     pub fn spawn(&mut self, nodes: &[usize], environment: &[(&str, &str)]) {
         for node in nodes {
             let dir = &self.nodes[*node].dir;
-            let log = std::fs::OpenOptions::new().append(true).open(dir.join("node.log")).expect("its log");
-            let child = thalweg()
+            let log =
+                std::fs::OpenOptions::new().create(true).append(true).open(dir.join("node.log")).expect("its log");
+            let child = self
+                .command(*node)
                 .args(["start", "--stop-when-stdin-closes", "--config"])
                 .arg(dir.join("node.toml"))
                 .envs(environment.iter().copied())
@@ -155,13 +202,16 @@ impl Cluster {
         }
     }
 
-    /// How a node ended that [`Self::spawn`] has started.
+    /// How a node has ended that [`Self::spawn`] started; `None` while it runs.
+    pub fn try_end(&mut self, node: usize) -> Option<ExitStatus> {
+        let child = self.children.get_mut(&node).expect("a node that was started by the test");
+        child.try_wait().expect("a child of ours")
+    }
+
+    /// Waits until a node has ended that [`Self::spawn`] started.
     #[track_caller]
     pub fn wait_for_end(&mut self, node: usize, within: Duration) -> ExitStatus {
-        let child = self.children.get_mut(&node).expect("a node that was started by the test");
-        eventually("the node to end", within, || {
-            child.try_wait().map_err(|error| error.to_string())?.ok_or_else(|| "it runs".to_owned())
-        })
+        eventually("the node to end", within, || self.try_end(node).ok_or_else(|| "it runs".to_owned()))
     }
 
     /// A node's log.
@@ -235,14 +285,16 @@ impl Cluster {
     /// Stops the cluster as Ctrl-C would and fails if anything is left running.
     #[track_caller]
     pub fn halt(&mut self) {
-        signal(self.localnet.id(), Signal::INT);
         for child in self.children.values_mut() {
             signal(child.id(), Signal::TERM);
         }
-        let status = eventually("localnet to stop", Duration::from_secs(10), || {
-            self.localnet.try_wait().map_err(|e| e.to_string())?.ok_or_else(|| "still running".to_owned())
-        });
-        assert_eq!(status.code(), Some(0), "Ctrl-C is an ordinary end");
+        if let Some((localnet, _)) = &mut self.localnet {
+            signal(localnet.id(), Signal::INT);
+            let status = eventually("localnet to stop", Duration::from_secs(10), || {
+                localnet.try_wait().map_err(|e| e.to_string())?.ok_or_else(|| "still running".to_owned())
+            });
+            assert_eq!(status.code(), Some(0), "Ctrl-C is an ordinary end");
+        }
         for child in self.children.values_mut() {
             assert_eq!(child.wait().expect("a child of ours").code(), Some(0), "SIGTERM is an ordinary end");
         }
@@ -260,8 +312,10 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        let _ = self.localnet.kill();
-        let _ = self.localnet.wait();
+        if let Some((localnet, _)) = &mut self.localnet {
+            let _ = localnet.kill();
+            let _ = localnet.wait();
+        }
         for child in self.children.values_mut() {
             let _ = child.kill();
             let _ = child.wait();

@@ -110,13 +110,7 @@ impl History {
         self.keys.lock().unwrap().keys().cloned().collect()
     }
 
-    /// How many operations were answered.
-    pub fn answered(&self) -> usize {
-        let keys = self.keys.lock().unwrap();
-        keys.values().flatten().filter(|entry| entry.answered.is_some()).count()
-    }
-
-    /// How many writes never were.
+    /// How many writes were never answered.
     pub fn open_writes(&self) -> usize {
         let is_open = |entry: &&Entry| entry.answered.is_none() && matches!(entry.operation, Operation::Write { .. });
         self.keys.lock().unwrap().values().flatten().filter(is_open).count()

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::{
     audit::audit,
-    client::{Client, Load},
-    cluster::{Cluster, PATIENCE, eventually},
+    cluster::{Cluster, PATIENCE, eventually, hold},
+    load::{Client, Load},
 };
 
 const ALL: [usize; 4] = [0, 1, 2, 3];
@@ -58,7 +58,7 @@ fn nodes_that_are_killed_while_they_start_lose_nothing() {
     for round in 0..12 {
         cluster.kill(&ALL);
         cluster.spawn(&ALL, &[]);
-        std::thread::park_timeout(Duration::from_millis(40 * round));
+        hold(Duration::from_millis(40 * round));
     }
     cluster.wait_until_ready(&ALL);
     load.more(200, PATIENCE);

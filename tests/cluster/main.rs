@@ -5,9 +5,20 @@
 //! [`audit::audit`]: what the clients saw is linearizable, nothing answered is lost, replicas agree, and nobody has
 //! contradicted itself.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
 mod audit;
-mod client;
+mod bad_input;
+mod clients;
+mod clocks;
 mod cluster;
+mod disks;
 mod first_day;
 mod history;
 mod kills;
+mod listeners;
+mod load;
+mod partitions;
+mod pauses;
+mod soak;
+mod supervision;

@@ -259,7 +259,7 @@ impl Worker {
         loop {
             if let Some(written) = self.try_write(node, key, value, &idempotency_key) {
                 self.shared.history.written(&ticket, written.existed);
-                if self.shared.done.fetch_add(1, Ordering::Relaxed) % 16 == 0 {
+                if self.shared.done.fetch_add(1, Ordering::Relaxed).is_multiple_of(16) {
                     self.shared.sample.lock().unwrap().push(written);
                 }
                 return;
