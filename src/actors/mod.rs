@@ -8,6 +8,7 @@ mod clock;
 pub mod decider;
 pub mod executor;
 pub mod network;
+mod offset;
 pub mod pacemaker;
 pub mod replica;
 pub mod router;

@@ -13,9 +13,9 @@ use std::{
 use actix::prelude::*;
 use tokio::sync::oneshot;
 
-use super::{Clock, Ports, Snapshot, decider, executor, network::To, pacemaker, router, verifier};
+use super::{Clock, Ports, Snapshot, decider, executor, network::To, offset::Offsets, pacemaker, router, verifier};
 use crate::{
-    app::{Block, Command},
+    app::{Block, Command, Payload},
     crypto::SecretKey,
     journal::Entry,
     metrics,
@@ -24,7 +24,7 @@ use crate::{
         Effect, Fate, Input, Outbox, Replica as Brain, Ticket,
         wire::{Frame, PeerStatus},
     },
-    types::{BoundedVec, Digest, Height, Time, ValidatorIndex},
+    types::{BoundedVec, Digest, Height, Time, ValidatorIndex, codec},
 };
 
 /// An input for the brain.
@@ -110,6 +110,7 @@ pub struct Replica {
     next_ticket: u64,
     armed: Option<Time>,
     evidence: Vec<Evidence>,
+    offsets: Offsets,
     outbox: Outbox,
 }
 
@@ -126,6 +127,7 @@ impl Replica {
             next_ticket: 0,
             armed: None,
             evidence: Vec::new(),
+            offsets: Offsets::default(),
             outbox: Outbox::default(),
         }
     }
@@ -270,6 +272,14 @@ impl Replica {
         }));
     }
 
+    fn compare_clocks(&mut self, block: &Block) {
+        // Without a quorum of honest votes against it (`SL-V5`) a payload need not make sense.
+        let Ok(Payload { proposer, proposed_at_ms, .. }) = codec::decode(&block.payload) else { return };
+        if self.ports.set.get(proposer).is_some() {
+            self.ports.metrics.clock_offset(self.offsets.take(proposer, proposed_at_ms, Clock::wall_ms()));
+        }
+    }
+
     fn reply(&mut self, ticket: Ticket, fate: Fate) {
         let Some(mut sender) = self.waiting.remove(&ticket) else { return };
         if fate != Fate::Accepted {
@@ -365,6 +375,7 @@ impl Handler<Decided> for Replica {
     type Result = ();
 
     fn handle(&mut self, Decided { block }: Decided, ctx: &mut Self::Context) {
+        self.compare_clocks(&block);
         self.step(Input::Decided { block }, ctx);
     }
 }
