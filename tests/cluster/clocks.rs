@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     audit::audit,
-    cluster::{Cluster, PATIENCE},
+    cluster::{Cluster, PATIENCE, eventually},
     load::Load,
 };
 
@@ -55,8 +55,15 @@ fn chain_time_offset(cluster: &Cluster) -> f64 {
     block["time_ms"].as_f64().expect("a time") / 1_000.0 - now.as_secs_f64()
 }
 
+fn assert_offset(cluster: &Cluster, node: usize, seconds: f64) {
+    eventually("the node to see its clock's offset", PATIENCE, || {
+        let offset = cluster.metric(node, "clock_offset_seconds")?;
+        if (offset - seconds).abs() < 120.0 { Ok(()) } else { Err(format!("node {node}: {offset} s")) }
+    });
+}
+
 #[test]
-fn clocks_hours_off_change_nothing() {
+fn clocks_hours_off_change_nothing_and_are_seen() {
     let mut cluster = Cluster::start(&[]);
     let (fast, slow) = (FakeClock::new(&cluster, "fast", "+5h"), FakeClock::new(&cluster, "slow", "-3h"));
     cluster.kill(&[2, 3]);
@@ -72,6 +79,9 @@ fn clocks_hours_off_change_nothing() {
     load.more(100, PATIENCE);
     let offset = chain_time_offset(&cluster);
     assert!(offset.abs() < 60.0, "the chain's time is {offset} s off");
+    assert_offset(&cluster, 0, 0.0);
+    assert_offset(&cluster, 2, -3.0 * 3600.0);
+    assert_offset(&cluster, 3, 5.0 * 3600.0);
     let outcome = load.finish();
     audit(cluster, outcome);
 }

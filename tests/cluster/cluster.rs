@@ -346,9 +346,13 @@ pub fn wait_until_gone(pid: u32) {
     });
 }
 
-/// Whether a process exists and is no zombie.
+/// Whether a process has a thread that is no zombie. One that was killed in the middle of a write keeps its files and
+/// its locks until the last of its threads is gone, whatever its first one shows.
 pub fn is_running(pid: u32) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let state = stat.rsplit(") ").next().and_then(|rest| rest.chars().next());
-    state.is_some_and(|state| state != 'Z')
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let mut states = threads.filter_map(|thread| {
+        let stat = std::fs::read_to_string(thread.path().join("stat")).ok()?;
+        stat.rsplit(") ").next()?.chars().next()
+    });
+    states.any(|state| !matches!(state, 'Z' | 'X'))
 }

@@ -14,7 +14,7 @@ const ALL: [usize; 4] = [0, 1, 2, 3];
 fn writes_on_one_node_are_read_on_the_others_under_load() {
     let cluster = Cluster::start(&[]);
     let load = Load::start(&cluster.https(), 8);
-    load.more(1_500, PATIENCE);
+    load.more(800, PATIENCE);
     let outcome = load.finish();
     audit(cluster, outcome);
 }
