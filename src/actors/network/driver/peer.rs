@@ -14,9 +14,10 @@ use super::{Bond, Driver, Pending};
 use crate::{
     actors::network::{
         allowance::Allowance,
-        behaviour::protocol_version,
-        dial::Backoff,
+        behaviour::{GOSSIP_SCORE_MIN, protocol_version},
+        dial::{Backoff, said_to_live},
         event::NetworkEvent,
+        gauge::{Dropped, Refusal},
         identity::{FRAME_VERSION, Hello, PeerProof},
         lane::Lane,
         penalty::Sentence,
@@ -32,6 +33,11 @@ use crate::{
 
 /// How long two connections to one peer are both kept, so that neither side closes what the other has just opened.
 const SETTLE: Duration = Duration::from_millis(250);
+/// How often a peer may tell who it is on its connections; it does so every few minutes.
+const IDENTIFICATIONS_PER_SECOND: u32 = 1;
+const IDENTIFICATIONS_BURST: u32 = 16;
+/// How long gossip to a peer may be silent about its slowness before that is forgotten.
+const SLOW_PAUSE: Duration = Duration::from_secs(2);
 
 /// A connected peer.
 pub(super) struct Entry {
@@ -50,9 +56,17 @@ pub(super) struct Entry {
     reader: Option<AbortOnDropHandle<()>>,
     pub is_subscribed: bool,
     round_trip: Option<Duration>,
-    pub gossip_allowance: Allowance,
+    pub gossip_frames: Allowance,
+    pub gossip_bytes: Allowance,
+    identifications: Allowance,
+    /// When gossip began and when it last went on to drop what is meant for this peer.
+    slow: Option<(Instant, Instant)>,
+    /// Where it says that it listens.
+    pub listens: Vec<Multiaddr>,
     pub request_allowance: Allowance,
     pub response_allowance: Allowance,
+    /// Requests far above what is served.
+    pub patience: Allowance,
     pub serving: Arc<Semaphore>,
     pub asked: usize,
 }
@@ -74,12 +88,22 @@ impl Entry {
             reader: None,
             is_subscribed: false,
             round_trip: None,
-            gossip_allowance: Allowance::new(limits.frames_per_second, limits.frames_per_second, now),
+            gossip_frames: Allowance::new(limits.frames_per_second, limits.frames_per_second.saturating_mul(5), now),
+            gossip_bytes: twice(limits.frame_bytes_per_second),
+            identifications: Allowance::new(IDENTIFICATIONS_PER_SECOND, IDENTIFICATIONS_BURST, now),
+            slow: None,
+            listens: Vec::new(),
             request_allowance: twice(limits.requests_per_second),
             response_allowance: twice(limits.response_bytes_per_second),
+            patience: twice(limits.requests_per_second.saturating_mul(2)),
             serving: Arc::new(Semaphore::new(limits.requests_max)),
             asked: 0,
         }
+    }
+
+    /// Where its newest connection leads.
+    pub fn address(&self) -> &Multiaddr {
+        &self.address
     }
 
     /// Whether it was announced, so that others know its mark.
@@ -144,10 +168,17 @@ impl Driver {
         if info.protocol_version != protocol_version(&self.settings.chain) {
             return self.turn_away_foreign(peer);
         }
+        let now = Instant::now();
+        if self.peers.get_mut(&peer).is_some_and(|entry| entry.identifications.try_take(now).is_err()) {
+            return self.reject(peer, Rejection::OverRate);
+        }
         let writer = self.writer(peer);
+        let listens = self.dialable(peer, info.listen_addrs);
+        self.tell_kademlia(peer, &info.protocols, &listens);
         let Some(entry) = self.peers.get_mut(&peer) else {
             return;
         };
+        entry.listens = listens;
         entry.agent = Some(info.agent_version.chars().filter(|c| !c.is_control()).take(64).collect());
         entry.takes_substreams = info.protocols.contains(&substream::PROTOCOL);
         if entry.takes_substreams
@@ -158,6 +189,7 @@ impl Driver {
             entry.writer = Some(AbortOnDropHandle::new(tokio::spawn(writer.run())));
         }
         self.announce(peer);
+        self.hear_of_validator(peer);
     }
 
     /// A writer that proves who we are; `None` for a listener.
@@ -168,9 +200,11 @@ impl Driver {
         Some(Writer {
             peer,
             lane: Arc::new(Lane::new(limits.lane_frames_max, limits.lane_bytes_max)),
-            control: self.control.clone(),
+            opener: self.opener.clone(),
+            notices: self.notices_in.clone(),
             hello: codec::encode(&hello).into(),
             open_timeout: timings.handshake_timeout,
+            write_timeout: timings.write_timeout,
             backoff: Backoff::new(timings.retry_min, timings.retry_max),
             rng: BatchRng::from_rng(&mut self.rng),
         })
@@ -190,6 +224,7 @@ impl Driver {
             Notice::Proven { peer, proof, grant } => self.on_proven(peer, &proof, grant),
             Notice::Foreign { peer } => self.turn_away_foreign(peer),
             Notice::Rejected { peer, rejection } => self.blame(peer, rejection),
+            Notice::Slow { peer } => self.drop_slow(peer),
         }
     }
 
@@ -205,6 +240,9 @@ impl Driver {
         }
         if is_ours || outdone.is_some() || !self.validators.contains(&proof.validator) {
             tracing::debug!(%peer, validator = %proof.validator, counter = proof.counter, "proof refused");
+            // One that was outdone may be an honest node's from before its restart, and a stranger may join us later.
+            let rejection = if outdone.is_some() { Rejection::Replayed } else { Rejection::UnknownSigner };
+            self.gauges().count_rejection(rejection);
             return self.gauges().count_refused_proof();
         }
         let bond = Bond { counter: proof.counter, peer };
@@ -216,11 +254,16 @@ impl Driver {
         };
         entry.proven = Some(proof.validator);
         let mark = entry.mark;
+        self.swarm.behaviour_mut().gate.know(peer);
         self.announce(peer);
+        self.hear_of_validator(peer);
         self.pending.push_back(Pending::Grant(grant, mark));
     }
 
     fn unprove(&mut self, peer: PeerId) {
+        if !self.settings.peers.iter().any(|address| said_to_live(address) == Some(peer)) {
+            self.swarm.behaviour_mut().gate.forget(&peer);
+        }
         if let Some(entry) = self.peers.get_mut(&peer) {
             entry.proven = None;
             entry.reader = None;
@@ -232,7 +275,11 @@ impl Driver {
     /// until they are let in.
     pub(super) fn on_validators(&mut self) {
         self.validators = self.ends.validators.borrow_and_update().clone();
-        self.bonds.retain(|key, _| self.validators.contains(key));
+        // Also of those who are not connected.
+        let gone: Vec<_> = self.bonds.extract_if(|key, _| !self.validators.contains(key)).collect();
+        for (_, bond) in gone {
+            self.unprove(bond.peer);
+        }
         let is_stranger = |entry: &Entry| entry.proven.is_some_and(|key| !self.validators.contains(&key));
         let strangers: Vec<_> =
             self.peers.iter().filter(|(_, entry)| is_stranger(entry)).map(|(peer, _)| *peer).collect();
@@ -305,25 +352,93 @@ impl Driver {
 
     /// Counts a rejection against a peer; a few bad ones turn it away. The rejection itself is counted by its finder.
     pub(super) fn blame(&mut self, peer: PeerId, rejection: Rejection) {
-        let sentence = self.penalties.blame(peer, rejection, self.settings.timings.block_for, Instant::now());
-        self.execute(peer, sentence);
+        let sentence = self.penalties.blame(peer, rejection, self.block_for(&peer), Instant::now());
+        if self.execute(peer, sentence) {
+            tracing::debug!(%peer, reason = rejection.as_str(), "the last of several");
+            self.ban_origins(peer);
+        }
     }
 
+    /// Counts a rejection that the network has found, and holds it against the peer.
+    pub(super) fn reject(&mut self, peer: PeerId, rejection: Rejection) {
+        self.gauges().count_rejection(rejection);
+        self.blame(peer, rejection);
+    }
+
+    fn block_for(&self, peer: &PeerId) -> Duration {
+        let timings = &self.settings.timings;
+        let is_validator = self.bonds.values().any(|bond| bond.peer == *peer);
+        if is_validator { timings.validator_block_for } else { timings.block_for }
+    }
+
+    /// Whoever follows another chain is no liar: others from there may be of ours.
     fn turn_away_foreign(&mut self, peer: PeerId) {
         self.gauges().count_foreign_peer();
+        self.gauges().count_rejection(Rejection::ForeignInstance);
+        self.addresses.forget(&peer);
         let sentence = self.penalties.block(peer, self.settings.timings.block_for, Instant::now());
         self.execute(peer, sentence);
     }
 
-    fn execute(&mut self, peer: PeerId, sentence: Sentence) {
-        match sentence {
-            Sentence::Stay => return,
-            Sentence::Disconnect => {}
-            Sentence::Block => {
-                self.swarm.behaviour_mut().blocked.block_peer(peer);
+    /// Peer ids cost nothing: a stranger that lied is turned away with all strangers from there.
+    fn ban_origins(&mut self, peer: PeerId) {
+        let gate = &mut self.swarm.behaviour_mut().gate;
+        if gate.is_known(&peer) {
+            return;
+        }
+        for origin in gate.origins(&peer) {
+            if self.penalties.ban(origin, self.settings.timings.block_for, Instant::now()) {
+                gate.ban(origin);
             }
         }
-        tracing::warn!(%peer, ?sentence, "peer turned away");
+    }
+
+    /// Whether the peer was turned away.
+    fn execute(&mut self, peer: PeerId, sentence: Sentence) -> bool {
+        match sentence {
+            Sentence::Stay => return false,
+            Sentence::Disconnect => {}
+            Sentence::Block => self.swarm.behaviour_mut().gate.block(peer),
+        }
+        tracing::debug!(%peer, ?sentence, "peer turned away");
+        self.disconnect(peer);
+        true
+    }
+
+    /// What gossip finds wrong by itself shows only in its scores.
+    pub(super) fn look_at_gossip(&mut self) {
+        let gossip = &self.swarm.behaviour().gossip;
+        let is_guilty = |peer: &&PeerId| gossip.peer_score(peer).is_some_and(|score| score <= GOSSIP_SCORE_MIN);
+        let guilty: Vec<_> = self.peers.keys().filter(is_guilty).copied().collect();
+        for peer in guilty {
+            self.gauges().count_rejection(Rejection::Malformed);
+            let sentence = self.penalties.block(peer, self.block_for(&peer), Instant::now());
+            self.execute(peer, sentence);
+            self.ban_origins(peer);
+        }
+    }
+
+    /// Gossip had to drop what was meant for a peer. One that does not get faster has to go.
+    pub(super) fn on_slow_in_gossip(&mut self, peer: PeerId, dropped: usize) {
+        self.gauges().count_dropped(Dropped::Outbound, dropped);
+        let now = Instant::now();
+        let Some(entry) = self.peers.get_mut(&peer) else {
+            return;
+        };
+        let since = match entry.slow {
+            Some((since, last)) if now.saturating_duration_since(last) < SLOW_PAUSE => since,
+            _ => now,
+        };
+        entry.slow = Some((since, now));
+        if now.saturating_duration_since(since) > self.settings.timings.write_timeout {
+            self.drop_slow(peer);
+        }
+    }
+
+    /// Ends the connections of a peer that does not read. It may come back at once: slowness is no lie.
+    fn drop_slow(&mut self, peer: PeerId) {
+        self.gauges().count_refused_connection(Refusal::Slow);
+        tracing::debug!(%peer, "too slow to stay");
         self.disconnect(peer);
     }
 
