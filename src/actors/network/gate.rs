@@ -5,8 +5,8 @@
 //! strangers only. *Known* are the peers whose ids were configured and those that have proven to be validators.
 //!
 //! * A connection that has not shown who it is may be refused by number alone: those being opened at once, in all and
-//!   of one origin, and those of one origin per second. An origin that was banned is refused here already, unless a
-//!   known peer lives there too.
+//!   of one origin, and those of one origin per second, a tenth of that while the origin is banned and no known peer
+//!   lives there.
 //! * A stranger takes a place among the strangers, and among those of its origin. When all are taken, a newcomer puts
 //!   out one of those that have had their time to prove something, drawn by lot, so that squatters cannot keep a
 //!   validator with a new identity outside.
@@ -42,6 +42,8 @@ use crate::crypto::BatchRng;
 
 /// Connections to one peer above this are refused; surplus ones are closed soon after (see `driver::peer`).
 const PER_PEER_MAX: usize = 4;
+/// How many connections one from a banned origin counts for.
+const BANNED_COST: usize = 10;
 /// The most origins whose rate is remembered. When it is full all are forgotten: who has so many addresses is not
 /// stopped by counting them.
 const ORIGINS_MAX: usize = 4_096;
@@ -160,15 +162,17 @@ impl Gate {
         let Some(origin) = origin else {
             return Ok(());
         };
-        if self.banned.contains(&origin) && !self.known.values().any(|seen| *seen == Some(origin)) {
-            return Err(Refusal::Banned);
-        }
         if self.arrivals.len() >= ORIGINS_MAX && !self.arrivals.contains_key(&origin) {
             self.arrivals.clear();
         }
         let rate = self.limits.arrivals_per_second;
         let allowance = self.arrivals.entry(origin).or_insert_with(|| Allowance::new(rate, 5 * rate, now));
-        allowance.try_take(now).map_err(|_| Refusal::Rate)
+        allowance.try_take(now).map_err(|_| Refusal::Rate)?;
+        // It may be a known peer that comes from a new place: it has to show who it is, but cheaply for us.
+        if self.banned.contains(&origin) && !self.known.values().any(|seen| *seen == Some(origin)) {
+            allowance.charge(BANNED_COST - 1);
+        }
+        Ok(())
     }
 
     /// Once it has shown who it is.
@@ -379,8 +383,11 @@ mod tests {
         yard.arrives(validator, 1).unwrap();
         yard.gate.ban(here.unwrap());
         yard.gate.ban(elsewhere.unwrap());
-        assert_eq!(yard.gate.knock(elsewhere, yard.now), Err(Refusal::Banned));
-        assert_eq!(yard.gate.knock(here, yard.now), Ok(()), "it may be the validator that knocks");
+        for knocks in 0..50 {
+            assert_eq!(yard.gate.knock(here, yard.now), Ok(()), "it may be the validator that knocks");
+            let expected = if knocks < 5 { Ok(()) } else { Err(Refusal::Rate) };
+            assert_eq!(yard.gate.knock(elsewhere, yard.now), expected, "nobody known lives there");
+        }
         assert_eq!(yard.arrives(PeerId::random(), 1), Err(Refusal::Banned));
         assert!(yard.arrives(validator, 1).is_ok());
         yard.gate.unban(&here.unwrap());
