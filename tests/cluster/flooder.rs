@@ -106,6 +106,8 @@ pub fn flood(address: &str, stop: &AtomicBool) -> Sent {
         let mut sent = Sent::default();
         // What the node says it speaks, so that it does not take us for one of another chain.
         let mut version = "unknown".to_owned();
+        let mut pace = tokio::time::interval(PAUSE);
+        pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         for way in WAYS.into_iter().cycle() {
             if stop.load(Ordering::Relaxed) {
                 break;
@@ -118,7 +120,7 @@ pub fn flood(address: &str, stop: &AtomicBool) -> Sent {
             };
             // A turn that is over is no failure: the next way is tried.
             let _ = timeout(TURN, turn).await;
-            tokio::time::sleep(PAUSE).await;
+            pace.tick().await;
         }
         sent
     })
@@ -201,7 +203,8 @@ async fn send(mut control: Control, peer: PeerId, way: Way, topic: String) -> So
     };
     let Ok(mut stream) = control.open_stream(peer, protocol).await else {
         // The node does not speak it any more, or not with us; the turn goes on until the connection ends.
-        tokio::time::sleep(PAUSE).await;
+        let mut pace = tokio::time::interval_at(tokio::time::Instant::now() + PAUSE, PAUSE);
+        pace.tick().await;
         return some;
     };
     let bursts = if matches!(way, Way::NonsenseGossip | Way::InvalidGossip) { BURST } else { 1 };

@@ -7,6 +7,7 @@ mod exchange;
 mod finding;
 mod peer;
 mod route;
+mod sentence;
 
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},

@@ -14,13 +14,11 @@ use super::{Bond, Driver, Pending};
 use crate::{
     actors::network::{
         allowance::Allowance,
-        behaviour::{GOSSIP_SCORE_MIN, protocol_version},
+        behaviour::protocol_version,
         dial::{Backoff, said_to_live},
         event::NetworkEvent,
-        gauge::{Dropped, Refusal},
         identity::{FRAME_VERSION, Hello, PeerProof},
         lane::Lane,
-        penalty::Sentence,
         port::PeerView,
         settings::NetworkLimits,
         substream::{self, Notice, Writer},
@@ -36,8 +34,6 @@ const SETTLE: Duration = Duration::from_millis(250);
 /// How often a peer may tell who it is on its connections; it does so every few minutes.
 const IDENTIFICATIONS_PER_SECOND: u32 = 1;
 const IDENTIFICATIONS_BURST: u32 = 16;
-/// How long gossip to a peer may be silent about its slowness before that is forgotten.
-const SLOW_PAUSE: Duration = Duration::from_secs(2);
 
 /// A connected peer.
 pub(super) struct Entry {
@@ -60,7 +56,7 @@ pub(super) struct Entry {
     pub gossip_bytes: Allowance,
     identifications: Allowance,
     /// When gossip began and when it last went on to drop what is meant for this peer.
-    slow: Option<(Instant, Instant)>,
+    pub slow: Option<(Instant, Instant)>,
     /// Where it says that it listens.
     pub listens: Vec<Multiaddr>,
     pub request_allowance: Allowance,
@@ -350,99 +346,7 @@ impl Driver {
         }
     }
 
-    /// Counts a rejection against a peer; a few bad ones turn it away. The rejection itself is counted by its finder.
-    pub(super) fn blame(&mut self, peer: PeerId, rejection: Rejection) {
-        let sentence = self.penalties.blame(peer, rejection, self.block_for(&peer), Instant::now());
-        if self.execute(peer, sentence) {
-            tracing::debug!(%peer, reason = rejection.as_str(), "the last of several");
-            self.ban_origins(peer);
-        }
-    }
-
-    /// Counts a rejection that the network has found, and holds it against the peer.
-    pub(super) fn reject(&mut self, peer: PeerId, rejection: Rejection) {
-        self.gauges().count_rejection(rejection);
-        self.blame(peer, rejection);
-    }
-
-    fn block_for(&self, peer: &PeerId) -> Duration {
-        let timings = &self.settings.timings;
-        let is_validator = self.bonds.values().any(|bond| bond.peer == *peer);
-        if is_validator { timings.validator_block_for } else { timings.block_for }
-    }
-
-    /// Whoever follows another chain is no liar: others from there may be of ours.
-    fn turn_away_foreign(&mut self, peer: PeerId) {
-        self.gauges().count_foreign_peer();
-        self.gauges().count_rejection(Rejection::ForeignInstance);
-        self.addresses.forget(&peer);
-        let sentence = self.penalties.block(peer, self.settings.timings.block_for, Instant::now());
-        self.execute(peer, sentence);
-    }
-
-    /// Peer ids cost nothing: a stranger that lied is turned away with all strangers from there.
-    fn ban_origins(&mut self, peer: PeerId) {
-        let gate = &mut self.swarm.behaviour_mut().gate;
-        if gate.is_known(&peer) {
-            return;
-        }
-        for origin in gate.origins(&peer) {
-            if self.penalties.ban(origin, self.settings.timings.block_for, Instant::now()) {
-                gate.ban(origin);
-            }
-        }
-    }
-
-    /// Whether the peer was turned away.
-    fn execute(&mut self, peer: PeerId, sentence: Sentence) -> bool {
-        match sentence {
-            Sentence::Stay => return false,
-            Sentence::Disconnect => {}
-            Sentence::Block => self.swarm.behaviour_mut().gate.block(peer),
-        }
-        tracing::debug!(%peer, ?sentence, "peer turned away");
-        self.disconnect(peer);
-        true
-    }
-
-    /// What gossip finds wrong by itself shows only in its scores.
-    pub(super) fn look_at_gossip(&mut self) {
-        let gossip = &self.swarm.behaviour().gossip;
-        let is_guilty = |peer: &&PeerId| gossip.peer_score(peer).is_some_and(|score| score <= GOSSIP_SCORE_MIN);
-        let guilty: Vec<_> = self.peers.keys().filter(is_guilty).copied().collect();
-        for peer in guilty {
-            self.gauges().count_rejection(Rejection::Malformed);
-            let sentence = self.penalties.block(peer, self.block_for(&peer), Instant::now());
-            self.execute(peer, sentence);
-            self.ban_origins(peer);
-        }
-    }
-
-    /// Gossip had to drop what was meant for a peer. One that does not get faster has to go.
-    pub(super) fn on_slow_in_gossip(&mut self, peer: PeerId, dropped: usize) {
-        self.gauges().count_dropped(Dropped::Outbound, dropped);
-        let now = Instant::now();
-        let Some(entry) = self.peers.get_mut(&peer) else {
-            return;
-        };
-        let since = match entry.slow {
-            Some((since, last)) if now.saturating_duration_since(last) < SLOW_PAUSE => since,
-            _ => now,
-        };
-        entry.slow = Some((since, now));
-        if now.saturating_duration_since(since) > self.settings.timings.write_timeout {
-            self.drop_slow(peer);
-        }
-    }
-
-    /// Ends the connections of a peer that does not read. It may come back at once: slowness is no lie.
-    fn drop_slow(&mut self, peer: PeerId) {
-        self.gauges().count_refused_connection(Refusal::Slow);
-        tracing::debug!(%peer, "too slow to stay");
-        self.disconnect(peer);
-    }
-
-    fn disconnect(&mut self, peer: PeerId) {
+    pub(super) fn disconnect(&mut self, peer: PeerId) {
         // An error says that it is not connected, which is what is wanted.
         let _ = self.swarm.disconnect_peer_id(peer);
     }

@@ -5,7 +5,7 @@ use libp2p::multiaddr::Protocol;
 use super::*;
 
 impl Node {
-    async fn stop(self) -> Multiaddr {
+    fn stop(self) -> Multiaddr {
         self.port.shutdown();
         self.network.join().unwrap();
         self.address
@@ -18,11 +18,11 @@ async fn validator_that_moved_is_dialed_where_it_lives_now() {
     // It comes to us, twice from different ports; nobody configured where it lives.
     let second = Node::dialing(with_proof(listener(2), 2, 1), &[&first]).await;
     let mark = first.sees_validator(2).await;
-    let old = second.stop().await;
+    let old = second.stop();
     first.loses(mark).await;
     let second = Node::dialing(with_proof(listener(2), 2, 2), &[&first]).await;
     let mark = first.sees_validator(2).await;
-    let new = second.stop().await;
+    let new = second.stop();
     assert_ne!(old, new);
     first.loses(mark).await;
     // Now it waits to be found, without knowing us.
@@ -37,7 +37,7 @@ async fn strangers_are_not_dialed_where_they_say_they_live() {
     let mut first = Node::start(validator(1)).await;
     let stranger = Node::dialing(listener(11), &[&first]).await;
     let mark = first.sees_listener(stranger.port.peer_id()).await;
-    stranger.stop().await;
+    stranger.stop();
     first.loses(mark).await;
     let second = Node::dialing(validator(2), &[&first]).await;
     first.sees_validator(2).await;

@@ -98,7 +98,7 @@ impl Raw {
     }
 
     /// Waits until the node has ended the connection.
-    pub async fn is_thrown_out(self) {
+    pub async fn thrown_out(self) {
         timeout(PATIENCE, self.connection).await.expect("thrown out in time").unwrap();
     }
 
