@@ -2,7 +2,8 @@
 //! the network exists.
 //!
 //! Accepts less than libp2p does: `/ip4|ip6|dns|dns4|dns6/HOST/tcp/PORT` and `/…/udp/PORT/quic-v1`, with `/p2p/ID`
-//! behind it for a peer. What is accepted here, libp2p parses.
+//! behind it for a peer, whose whole address may also be behind a name: `/dnsaddr/HOST/p2p/ID`. What is accepted here,
+//! libp2p parses.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -12,7 +13,7 @@ use super::peer_id::is_peer_id;
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum AddressError {
     /// It does not begin with an address or a name.
-    #[error("must begin with /ip4/, /ip6/, /dns/, /dns4/ or /dns6/ and a host")]
+    #[error("must begin with /ip4/, /ip6/, /dns/, /dns4/ or /dns6/ and a host, or with /dnsaddr/ for a peer")]
     Host,
     /// No transport that is spoken here follows.
     #[error("must go on with /tcp/PORT or /udp/PORT/quic-v1")]
@@ -41,7 +42,12 @@ pub fn check_address(text: &str) -> Result<(), AddressError> {
 /// # Errors
 /// [`AddressError`] names the first part that is wrong.
 pub fn check_peer_address(text: &str) -> Result<(), AddressError> {
-    let id = endpoint(text)?.strip_prefix("/p2p/").ok_or(AddressError::PeerId)?;
+    let rest = match text.strip_prefix("/dnsaddr").and_then(component) {
+        Some((host, rest)) if is_host_name(host) => rest,
+        Some(_) => return Err(AddressError::Host),
+        None => endpoint(text)?,
+    };
+    let id = rest.strip_prefix("/p2p/").ok_or(AddressError::PeerId)?;
     if is_peer_id(id) { Ok(()) } else { Err(AddressError::PeerId) }
 }
 
@@ -108,6 +114,14 @@ mod tests {
     }
 
     #[test]
+    fn whole_address_of_a_peer_may_be_behind_a_name() {
+        assert_eq!(check_peer_address(&format!("/dnsaddr/example.org/p2p/{ID}")), Ok(()));
+        assert_eq!(check_peer_address("/dnsaddr/example.org"), Err(AddressError::PeerId));
+        assert_eq!(check_peer_address(&format!("/dnsaddr/a b/p2p/{ID}")), Err(AddressError::Host));
+        assert_eq!(check_address("/dnsaddr/example.org"), Err(AddressError::Host));
+    }
+
+    #[test]
     fn names_the_part_that_is_wrong() {
         for text in ["", "127.0.0.1:4700", "/ip4", "/ip4/256.0.0.1/tcp/1", "/dns4//tcp/1", "/dns4/a b/tcp/1", "/unix/x"]
         {
@@ -124,7 +138,7 @@ mod tests {
     #[cfg(feature = "node")]
     #[test]
     fn whatever_is_accepted_libp2p_parses() {
-        for text in GOOD {
+        for text in GOOD.into_iter().chain(["/dnsaddr/example.org"]) {
             let peer = format!("{text}/p2p/{ID}");
             assert_eq!(peer.parse::<libp2p::Multiaddr>().unwrap().to_string(), peer);
         }

@@ -113,6 +113,28 @@ labels! {
         Received = "received",
     }
 
+    /// Why a connection was refused or ended at the gate of the network.
+    Refusal {
+        /// The peer is turned away for its lies.
+        Blocked = "blocked",
+        /// Strangers from there are turned away.
+        Banned = "banned",
+        /// Too many per second from one origin.
+        Rate = "rate",
+        /// Too many are being opened.
+        Pending = "pending",
+        /// Too many connections of one peer.
+        PerPeer = "per_peer",
+        /// Too many strangers from one origin.
+        PerOrigin = "per_origin",
+        /// Too many strangers.
+        Full = "full",
+        /// A stranger that had to make room for a newcomer.
+        PutOut = "put_out",
+        /// A peer that did not read what it was sent.
+        Slow = "slow",
+    }
+
     /// What a connected peer is.
     PeerState {
         /// Proven to be a validator.
@@ -121,6 +143,8 @@ labels! {
         Listener = "listener",
         /// Being called.
         Dialing = "dialing",
+        /// Turned away for a while.
+        Blocked = "blocked",
     }
 }
 
@@ -173,6 +197,7 @@ mod tests {
         positions_match::<Outcome>();
         positions_match::<VoteKind>();
         positions_match::<PeerState>();
+        positions_match::<Refusal>();
         positions_match::<Rejection>();
         positions_match::<ProtocolName>();
     }

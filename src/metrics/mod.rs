@@ -13,7 +13,7 @@ mod tests;
 use std::{sync::Arc, time::Duration};
 
 use family::{PerLabel, Registrar};
-pub use label::{Actor, Direction, Label, MessageKind, Outcome, PeerState, VoteKind};
+pub use label::{Actor, Direction, Label, MessageKind, Outcome, PeerState, Refusal, VoteKind};
 use prometheus::{Gauge, Histogram, IntCounter, IntGauge, Registry, TextEncoder};
 
 use crate::{
@@ -49,6 +49,7 @@ struct Series {
     messages: PerLabel<MessageKind, PerLabel<Direction, IntCounter>>,
     message_bytes: PerLabel<MessageKind, PerLabel<Direction, IntCounter>>,
     rejected: PerLabel<Rejection, IntCounter>,
+    refused_connections: PerLabel<Refusal, IntCounter>,
     diff_requests: PerLabel<Direction, IntCounter>,
     verify_seconds: Histogram,
     verified_signatures: IntCounter,
@@ -100,6 +101,7 @@ impl Metrics {
             messages: make.counter_per_two("messages_total"),
             message_bytes: make.counter_per_two("message_bytes_total"),
             rejected: make.counter_per("rejected_messages_total"),
+            refused_connections: make.counter_per("refused_connections_total"),
             diff_requests: make.counter_per("diff_requests_total"),
             verify_seconds: make.histogram("verify_seconds"),
             verified_signatures: make.counter("verified_signatures_total"),
@@ -211,6 +213,11 @@ impl Metrics {
     /// How many messages of peers were refused for a reason since the start, by whomever.
     pub fn rejected(&self, reason: Rejection, count: u64) {
         raise(self.0.rejected.of(reason), count);
+    }
+
+    /// How many connections were refused or ended for a reason since the start.
+    pub fn refused_connections(&self, reason: Refusal, count: u64) {
+        raise(self.0.refused_connections.of(reason), count);
     }
 
     /// How many questions for what an instance lacks there were since the start.

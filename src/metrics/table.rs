@@ -1,7 +1,7 @@
 //! The one table of metrics: what there is, in which unit, with which labels. Registration, tests and documents are
 //! made from it.
 
-use super::label::{Actor, Direction, Label, MessageKind, Outcome, PeerState, VoteKind};
+use super::label::{Actor, Direction, Label, MessageKind, Outcome, PeerState, Refusal, VoteKind};
 use crate::protocol::{ProtocolName, Rejection};
 
 /// Every name begins with this.
@@ -50,6 +50,8 @@ pub enum Axis {
     Direction,
     /// [`Rejection`].
     Reason,
+    /// [`Refusal`].
+    Refusal,
     /// [`Actor`].
     Actor,
     /// [`PeerState`].
@@ -68,7 +70,7 @@ impl Axis {
             Self::Outcome => "outcome",
             Self::VoteKind | Self::MessageKind => "kind",
             Self::Direction => "direction",
-            Self::Reason => "reason",
+            Self::Reason | Self::Refusal => "reason",
             Self::Actor => "actor",
             Self::State => "state",
             Self::Validator => "validator",
@@ -88,6 +90,7 @@ impl Axis {
             Self::MessageKind => of::<MessageKind>(),
             Self::Direction => of::<Direction>(),
             Self::Reason => of::<Rejection>(),
+            Self::Refusal => of::<Refusal>(),
             Self::Actor => of::<Actor>(),
             Self::State => of::<PeerState>(),
             Self::Validator => (0..validators).map(|index| index.to_string()).collect(),
@@ -141,6 +144,7 @@ pub const TABLE: &[Row] = &{
         row("messages_total", Counter, "messages", &[MessageKind, Direction], "Messages between nodes."),
         row("message_bytes_total", Counter, "bytes", &[MessageKind, Direction], "Bytes of messages between nodes."),
         row("rejected_messages_total", Counter, "messages", &[Reason], "Messages that were refused."),
+        row("refused_connections_total", Counter, "connections", &[Refusal], "Connections refused or ended at the gate."),
         row("diff_requests_total", Counter, "requests", &[Direction], "Questions for what an instance lacks."),
         row("verify_seconds", SHORT_SECONDS, "seconds", &[], "One batch of signatures."),
         row("verified_signatures_total", Counter, "signatures", &[], "Signatures that were checked."),

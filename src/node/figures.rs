@@ -5,7 +5,7 @@ use crate::{
         network::{Level, NetworkPort},
         storage::StoragePort,
     },
-    metrics::{Actor, Direction, Label as _, MessageKind, Metrics, PeerState},
+    metrics::{Actor, Direction, Label as _, MessageKind, Metrics, PeerState, Refusal},
     protocol::Rejection,
     replica,
 };
@@ -23,12 +23,17 @@ pub(super) fn collect(metrics: &Metrics, view: &replica::View, network: &Network
     for reason in Rejection::ALL {
         metrics.rejected(reason, gauges.rejected(reason));
     }
+    for reason in Refusal::all() {
+        metrics.refused_connections(*reason, gauges.refused_connections(*reason));
+    }
     // A pull that we answer goes out as a diff; one that we ask comes back as one.
     metrics.diff_requests(Direction::In, gauges.messages(MessageKind::Pull, Direction::In));
     metrics.diff_requests(Direction::Out, gauges.messages(MessageKind::Pull, Direction::Out));
     let level = |level| usize::try_from(gauges.level(level)).unwrap_or(usize::MAX);
     metrics.peers(PeerState::Validator, level(Level::Validators));
     metrics.peers(PeerState::Listener, level(Level::Peers).saturating_sub(level(Level::Validators)));
+    metrics.peers(PeerState::Dialing, level(Level::Dialing));
+    metrics.peers(PeerState::Blocked, level(Level::Blocked));
     metrics.mesh_peers(level(Level::MeshPeers));
     let storage = storage.gauges();
     metrics.mailbox(Actor::Storage).set(i64::try_from(storage.waiting_appends()).unwrap_or(i64::MAX));

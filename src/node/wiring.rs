@@ -15,7 +15,7 @@ use super::{StartError, backend::NodeBackend, disk_watch::DiskWatch, exit, watch
 use crate::{
     actors::{
         Clock, Executor, Pacemaker, Ports, Router, Snapshot, Verifier,
-        network::{self, Network, NetworkEvent, NetworkPort, NetworkSettings, NodeKey, PeerProof},
+        network::{self, Discovery, Network, NetworkEvent, NetworkPort, NetworkSettings, NodeKey, PeerProof},
         port::Port,
         replica::Replica as ReplicaActor,
         storage::{self, Storage, StoragePort, StoreReader},
@@ -169,7 +169,13 @@ async fn network_settings(
     let payload = usize::try_from(identity.genesis.payload_bytes_max).unwrap_or(usize::MAX);
     settings.limits.frame_bytes_max = payload + ANSWER_MARGIN;
     settings.limits.response_bytes_max = payload + 2 * ANSWER_MARGIN;
-    settings.limits.connections_max = config.network.connections_max;
+    settings.limits.connections_max = usize::try_from(config.network.connections_max).unwrap_or(usize::MAX);
+    settings.limits.arrivals_per_second = config.network.address_connections_per_second_max;
+    settings.limits.frames_per_second = config.network.peer_frames_per_second_max;
+    settings.limits.frame_bytes_per_second = config.network.peer_frame_bytes_per_second_max;
+    settings.discovery = Discovery { mdns: config.network.mdns, kademlia: config.network.kademlia };
+    settings.timings.block_for = Duration::from_millis(config.network.block_ms);
+    settings.timings.validator_block_for = Duration::from_millis(config.network.validator_block_ms);
     settings.limits.requests_per_second = config.network.peer_requests_per_second_max;
     settings.limits.response_bytes_per_second = config.network.peer_bytes_per_second_max;
     settings.timings.retry_min = Duration::from_millis(config.network.redial_min_ms);

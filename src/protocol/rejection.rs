@@ -48,11 +48,14 @@ pub enum Rejection {
     /// The height is over.
     #[error("late")]
     Late,
+    /// Sent before, word for word.
+    #[error("replayed")]
+    Replayed,
 }
 
 impl Rejection {
     /// All reasons, so that metrics can create their labels beforehand.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Malformed,
         Self::TooLarge,
         Self::BadSignature,
@@ -68,6 +71,7 @@ impl Rejection {
         Self::TooManyTwins,
         Self::OverRate,
         Self::Late,
+        Self::Replayed,
     ];
 
     /// The metric label.
@@ -88,6 +92,7 @@ impl Rejection {
             Self::TooManyTwins => "too_many_twins",
             Self::OverRate => "over_rate",
             Self::Late => "late",
+            Self::Replayed => "replayed",
         }
     }
 }

@@ -45,6 +45,7 @@ pub fn hold(length: Duration) {
 pub struct Node {
     pub pid: u32,
     pub http: String,
+    pub p2p: String,
     pub dir: PathBuf,
 }
 
@@ -96,6 +97,7 @@ impl Cluster {
         let nodes = table["nodes"].as_array().expect("a list of nodes").iter().map(|node| Node {
             pid: node["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok()).expect("a pid"),
             http: node["http"].as_str().expect("a URL").to_owned(),
+            p2p: node["p2p"].as_str().expect("a multiaddress").to_owned(),
             dir: PathBuf::from(node["dir"].as_str().expect("a directory")),
         });
         let nodes = nodes.collect();
@@ -115,7 +117,8 @@ impl Cluster {
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         let node = |index: usize| {
             let dir = dir.path().join(format!("net/node{index}"));
-            Node { pid: 0, http: format!("http://{}:8700", hosts[index]), dir }
+            let (http, p2p) = (format!("http://{}:8700", hosts[index]), format!("/dns/{}/tcp/4700", hosts[index]));
+            Node { pid: 0, http, p2p, dir }
         };
         let nodes: Vec<_> = (0..places.len()).map(node).collect();
         let mut cluster = Self { nodes, localnet: None, places: places.to_vec(), children: BTreeMap::new(), dir };

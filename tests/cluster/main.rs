@@ -15,6 +15,8 @@ mod cluster;
 mod disks;
 mod figures;
 mod first_day;
+mod flooder;
+mod garbage;
 mod history;
 mod kills;
 mod listeners;

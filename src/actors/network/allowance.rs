@@ -35,8 +35,15 @@ impl Allowance {
             self.level -= 1;
             return Ok(());
         }
-        let missing = self.level.unsigned_abs() + 1;
-        Err(Duration::from_millis((missing * 1_000).div_ceil(u64::from(self.per_second))))
+        let missing = self.level.unsigned_abs().saturating_add(1);
+        Err(Duration::from_millis(missing.saturating_mul(1_000).div_ceil(u64::from(self.per_second))))
+    }
+
+    /// How long the debt takes to be paid; none when there is no debt.
+    pub fn debt(&mut self, now: Instant) -> Duration {
+        self.refill(now);
+        let missing = if self.level < 0 { self.level.unsigned_abs() } else { 0 };
+        Duration::from_millis((missing.saturating_mul(1_000)).div_ceil(u64::from(self.per_second)))
     }
 
     /// Takes units that are spent already.
@@ -56,9 +63,11 @@ mod tests {
         assert_eq!(allowance.try_take(start), Ok(()));
         allowance.charge(11);
         assert_eq!(allowance.try_take(start), Err(Duration::from_millis(1_100)));
+        assert_eq!(allowance.debt(start), Duration::from_secs(1));
         assert!(allowance.try_take(start + Duration::from_millis(900)).is_err());
         assert_eq!(allowance.try_take(start + Duration::from_millis(1_200)), Ok(()));
         let later = start + Duration::from_secs(100);
+        assert_eq!(allowance.debt(later), Duration::ZERO);
         assert_eq!([0; 3].map(|_| allowance.try_take(later).is_ok()), [true, true, false], "never above the burst");
     }
 }

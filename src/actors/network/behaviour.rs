@@ -1,13 +1,17 @@
 //! The swarm: transports, and the libp2p protocols side by side.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use libp2p::{
     Swarm, SwarmBuilder,
-    allow_block_list::{self, BlockedPeers},
-    connection_limits::{self, ConnectionLimits},
+    dns::{ResolverConfig, ResolverOpts},
     gossipsub::{
-        self, IdentTopic, IdentityTransform, MessageAuthenticity, ValidationMode, WhitelistSubscriptionFilter,
+        self, IdentTopic, IdentityTransform, MessageAuthenticity, PeerScoreParams, PeerScoreThresholds,
+        TopicScoreParams, ValidationMode, WhitelistSubscriptionFilter,
     },
     identify, noise, ping, request_response,
     swarm::NetworkBehaviour,
@@ -15,10 +19,15 @@ use libp2p::{
 };
 
 use super::{
+    dial::said_to_live,
+    discovery::{self, Kademlia, Mdns},
     envelope,
+    gate::{Gate, GateLimits},
     gauge::NetworkGauges,
     pull::{self, PullCodec},
     settings::NetworkSettings,
+    stream::Streams,
+    substream,
 };
 use crate::types::Digest;
 
@@ -27,13 +36,15 @@ pub(super) type Gossip = gossipsub::Behaviour<IdentityTransform, WhitelistSubscr
 /// Everything that runs on a connection.
 #[derive(NetworkBehaviour)]
 pub(super) struct Behaviour {
-    limits: connection_limits::Behaviour,
-    pub blocked: allow_block_list::Behaviour<BlockedPeers>,
+    /// First, so that nobody else keeps anything of a connection that is refused.
+    pub gate: Gate,
     identify: identify::Behaviour,
     ping: ping::Behaviour,
     pub gossip: Gossip,
     pub pull: request_response::Behaviour<PullCodec>,
-    pub streams: libp2p_stream::Behaviour,
+    pub streams: Streams,
+    mdns: Mdns,
+    pub kademlia: Kademlia,
 }
 
 /// What a peer must say in its identification to be of our chain.
@@ -46,30 +57,67 @@ pub(super) fn topic(chain: &Digest) -> IdentTopic {
     IdentTopic::new(format!("thalweg/1/{chain}"))
 }
 
-/// Connections of one peer above this are refused; surplus ones are closed soon after (see `driver::peer`).
-const CONNECTIONS_PER_PEER_MAX: u32 = 4;
+/// Substreams of one connection that may be in negotiation; a peer needs a handful.
+const NEGOTIATING_MAX: usize = 32;
+/// Messages of gossip that may wait for one peer, of each kind; further ones are dropped.
+const GOSSIP_QUEUE_MAX: usize = 1_024;
+/// The score in gossip from which on a peer is turned away: ten invalid messages at once, or broken promises and
+/// control messages that only a flood can bring about.
+pub(super) const GOSSIP_SCORE_MIN: f64 = -100.0;
 /// Room for the encoding around a gossiped envelope.
 const GOSSIP_MARGIN_BYTES: usize = 1_024;
 
 /// Builds the swarm. Must be called within the runtime that will drive it.
 ///
 /// # Errors
-/// What is wrong with the machine (no resolver configuration) or the settings.
+/// What is wrong with the machine or the settings.
 pub(super) fn build(
     settings: &NetworkSettings,
     gauges: Arc<NetworkGauges>,
 ) -> Result<Swarm<Behaviour>, Box<dyn std::error::Error + Send + Sync>> {
     let handshake_timeout = settings.timings.handshake_timeout;
+    let (resolver, options) = resolver();
     let swarm = SwarmBuilder::with_existing_identity(settings.node_key.keypair())
         .with_tokio()
         .with_tcp(tcp::Config::default().nodelay(true), noise::Config::new, yamux::Config::default)?
         .with_quic()
-        .with_dns()?
+        .with_dns_config(resolver, options)
         .with_behaviour(|_| behaviour(settings, gauges))?
-        .with_swarm_config(|config| config.with_idle_connection_timeout(Duration::from_secs(24 * 3_600)))
+        .with_swarm_config(|config| {
+            config
+                .with_idle_connection_timeout(Duration::from_secs(24 * 3_600))
+                .with_max_negotiating_inbound_streams(NEGOTIATING_MAX)
+        })
         .with_connection_timeout(handshake_timeout)
         .build();
     Ok(swarm)
+}
+
+/// The machine's resolver without its cache: a name is asked for again at each dial, since the reason to dial again is
+/// often that the name has moved. A machine without a resolver can still be reached and dial addresses.
+fn resolver() -> (ResolverConfig, ResolverOpts) {
+    let (config, mut options) = hickory_resolver::system_conf::read_system_conf().unwrap_or_else(|error| {
+        tracing::warn!(%error, "no resolver: names of peers cannot be dialed");
+        Default::default()
+    });
+    options.cache_size = 0;
+    (config, options)
+}
+
+fn gate(settings: &NetworkSettings, gauges: Arc<NetworkGauges>) -> Gate {
+    let limits = &settings.limits;
+    let gate_limits = GateLimits {
+        strangers_max: limits.connections_max,
+        origin_max: limits.connections_max.div_ceil(8),
+        pending_max: limits.pending_max,
+        arrivals_per_second: limits.arrivals_per_second,
+        grace: settings.timings.grace,
+    };
+    // Only who is put out is drawn by lot, so the seed need not be secret from anybody but strangers.
+    let seed = settings.node_key.keypair().derive_secret(b"gate").unwrap_or_default();
+    let mut gate = Gate::new(gate_limits, seed, gauges);
+    settings.peers.iter().filter_map(said_to_live).for_each(|peer| gate.know(peer));
+    gate
 }
 
 fn behaviour(
@@ -77,11 +125,6 @@ fn behaviour(
     gauges: Arc<NetworkGauges>,
 ) -> Result<Behaviour, Box<dyn std::error::Error + Send + Sync>> {
     let (limits, timings) = (&settings.limits, &settings.timings);
-    let connections = ConnectionLimits::default()
-        .with_max_pending_incoming(Some(limits.connections_max))
-        .with_max_established_incoming(Some(limits.connections_max.div_ceil(2)))
-        .with_max_established(Some(limits.connections_max))
-        .with_max_established_per_peer(Some(CONNECTIONS_PER_PEER_MAX));
     let identify = identify::Config::new(protocol_version(&settings.chain), settings.node_key.keypair().public())
         .with_agent_version(concat!("thalweg/", env!("CARGO_PKG_VERSION")).to_owned())
         .with_cache_size(0);
@@ -89,14 +132,13 @@ fn behaviour(
     let codec = PullCodec {
         request_bytes_max: limits.request_bytes_max,
         response_bytes_max: limits.response_bytes_max,
-        gauges,
+        gauges: Arc::clone(&gauges),
     };
     let pull = request_response::Config::default()
         .with_request_timeout(timings.request_timeout)
         .with_max_concurrent_streams(2 * limits.requests_max);
     Ok(Behaviour {
-        limits: connection_limits::Behaviour::new(connections),
-        blocked: allow_block_list::Behaviour::default(),
+        gate: gate(settings, gauges),
         identify: identify::Behaviour::new(identify),
         ping: ping::Behaviour::new(ping),
         gossip: gossip(settings)?,
@@ -105,7 +147,10 @@ fn behaviour(
             [(pull::PROTOCOL, request_response::ProtocolSupport::Full)],
             pull,
         ),
-        streams: libp2p_stream::Behaviour::new(),
+        // A listener takes no substreams: by the lack of this protocol others know it for one.
+        streams: Streams::new(substream::PROTOCOL, settings.proof.is_some()),
+        mdns: discovery::mdns(settings)?,
+        kademlia: discovery::kademlia(settings),
     })
 }
 
@@ -130,10 +175,46 @@ fn gossip(settings: &NetworkSettings) -> Result<Gossip, Box<dyn std::error::Erro
         // A minute by default: a restarted peer would stay out of the mesh for two hundred heartbeats.
         .prune_backoff(Duration::from_secs(2))
         .unsubscribe_backoff(Duration::from_secs(1))
+        .connection_handler_queue_len(GOSSIP_QUEUE_MAX)
         .build()?;
     let topic = topic(&settings.chain);
     let filter = WhitelistSubscriptionFilter(HashSet::from([topic.hash()]));
     let mut gossip = Gossip::new_with_subscription_filter(MessageAuthenticity::Anonymous, config, filter)?;
     gossip.subscribe(&topic)?;
+    let (params, thresholds) = scores(&topic);
+    gossip.with_peer_score(params, thresholds)?;
     Ok(gossip)
+}
+
+/// Scores that know only guilt: what gossip itself finds wrong never reaches us as a message, so it is read from here.
+/// Nothing is held against those who share an address or are slow, and nothing is remembered of those who have left.
+fn scores(topic: &IdentTopic) -> (PeerScoreParams, PeerScoreThresholds) {
+    let of_topic = TopicScoreParams {
+        topic_weight: 1.0,
+        time_in_mesh_weight: 0.0,
+        first_message_deliveries_weight: 0.0,
+        mesh_message_deliveries_weight: 0.0,
+        mesh_failure_penalty_weight: 0.0,
+        invalid_message_deliveries_weight: -1.0,
+        invalid_message_deliveries_decay: 0.9,
+        ..TopicScoreParams::default()
+    };
+    let params = PeerScoreParams {
+        topics: HashMap::from([(topic.hash(), of_topic)]),
+        app_specific_weight: 0.0,
+        ip_colocation_factor_weight: 0.0,
+        behaviour_penalty_weight: -1.0,
+        behaviour_penalty_threshold: 20.0,
+        behaviour_penalty_decay: 0.5,
+        retain_score: Duration::from_secs(1),
+        slow_peer_weight: 0.0,
+        ..PeerScoreParams::default()
+    };
+    let thresholds = PeerScoreThresholds {
+        gossip_threshold: GOSSIP_SCORE_MIN / 4.0,
+        publish_threshold: GOSSIP_SCORE_MIN / 2.0,
+        graylist_threshold: GOSSIP_SCORE_MIN,
+        ..PeerScoreThresholds::default()
+    };
+    (params, thresholds)
 }

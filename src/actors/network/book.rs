@@ -31,6 +31,8 @@ pub(super) enum Arrival {
     Waiting,
     /// The word on an earlier copy holds for this one.
     Judged(Judgement),
+    /// It has been on a substream before. Every sender's envelopes are its own and go out once, so this is a replay.
+    Replayed,
 }
 
 /// Whom a word concerns.
@@ -47,6 +49,7 @@ struct Entry {
     judgement: Option<Judgement>,
     senders: Vec<PeerId>,
     gossip: Option<PeerId>,
+    was_on_substream: bool,
 }
 
 /// The book of the last envelopes.
@@ -73,6 +76,9 @@ impl Book {
             self.order.push_back(id);
         }
         let entry = self.entries.entry(id).or_default();
+        if route == Route::Substream && std::mem::replace(&mut entry.was_on_substream, true) {
+            return Arrival::Replayed;
+        }
         if let Some(judgement) = entry.judgement {
             return Arrival::Judged(judgement);
         }
@@ -121,6 +127,17 @@ mod tests {
         assert_eq!(book.judge(&id(1), Judgement::Accept), Some(concerned));
         assert_eq!(book.judge(&id(1), Judgement::Reject(Rejection::Late)), None, "one word only");
         assert_eq!(book.arrive(id(1), a, Route::Gossip), Arrival::Judged(Judgement::Accept));
+    }
+
+    #[test]
+    fn second_copy_on_a_substream_is_a_replay_and_one_through_gossip_is_not() {
+        let (a, mut book) = (PeerId::random(), Book::new(4));
+        assert_eq!(book.arrive(id(1), a, Route::Gossip), Arrival::First);
+        assert_eq!(book.arrive(id(1), a, Route::Substream), Arrival::Waiting);
+        assert_eq!(book.arrive(id(1), a, Route::Gossip), Arrival::Waiting);
+        assert_eq!(book.arrive(id(1), a, Route::Substream), Arrival::Replayed);
+        book.judge(&id(1), Judgement::Accept);
+        assert_eq!(book.arrive(id(1), a, Route::Substream), Arrival::Replayed);
     }
 
     #[test]

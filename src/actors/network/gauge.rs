@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-pub use crate::metrics::{Direction, MessageKind};
+pub use crate::metrics::{Direction, MessageKind, Refusal};
 use crate::{
     protocol::{Message, Rejection, streamlette},
     replica::wire::{Frame, Request, Response},
@@ -11,6 +11,8 @@ use crate::{
 
 /// Values of [`MessageKind`].
 const KINDS: usize = 11;
+/// Values of [`Refusal`].
+const REFUSALS: usize = 9;
 
 impl From<&Frame> for MessageKind {
     fn from(frame: &Frame) -> Self {
@@ -98,14 +100,23 @@ pub enum Level {
     MeshPeers,
     /// Peers turned away for their lies.
     Blocked,
+    /// Addresses that are being dialed.
+    Dialing,
     /// Bytes of frames handed up and not yet dropped by their receivers.
     InboundBytes,
 }
 
 impl Level {
     /// All of them, so that metrics can create their labels beforehand.
-    pub const ALL: [Self; 6] =
-        [Self::Peers, Self::Validators, Self::Substreams, Self::MeshPeers, Self::Blocked, Self::InboundBytes];
+    pub const ALL: [Self; 7] = [
+        Self::Peers,
+        Self::Validators,
+        Self::Substreams,
+        Self::MeshPeers,
+        Self::Blocked,
+        Self::Dialing,
+        Self::InboundBytes,
+    ];
 
     /// The metric label.
     pub const fn as_str(self) -> &'static str {
@@ -115,6 +126,7 @@ impl Level {
             Self::Substreams => "substreams",
             Self::MeshPeers => "mesh_peers",
             Self::Blocked => "blocked",
+            Self::Dialing => "dialing",
             Self::InboundBytes => "inbound_bytes",
         }
     }
@@ -126,8 +138,9 @@ pub struct NetworkGauges {
     messages: [[AtomicU64; KINDS]; 2],
     bytes: [[AtomicU64; KINDS]; 2],
     rejected: [AtomicU64; Rejection::ALL.len()],
-    dropped: [AtomicU64; 6],
-    levels: [AtomicU64; 6],
+    dropped: [AtomicU64; Dropped::ALL.len()],
+    levels: [AtomicU64; Level::ALL.len()],
+    refused_connections: [AtomicU64; REFUSALS],
     publish_errors: AtomicU64,
     published: AtomicU64,
     duplicates: AtomicU64,
@@ -163,6 +176,11 @@ impl NetworkGauges {
     /// How much was dropped at a bound.
     pub fn dropped(&self, what: Dropped) -> u64 {
         read(&self.dropped[what as usize])
+    }
+
+    /// How many connections were refused or ended at the gate.
+    pub fn refused_connections(&self, reason: Refusal) -> u64 {
+        read(&self.refused_connections[reason as usize])
     }
 
     /// A level as of now.
@@ -213,6 +231,10 @@ impl NetworkGauges {
 
     pub(super) fn count_dropped(&self, what: Dropped, times: usize) {
         self.dropped[what as usize].fetch_add(times as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_refused_connection(&self, reason: Refusal) {
+        count(&self.refused_connections[reason as usize]);
     }
 
     pub(super) fn set_level(&self, level: Level, value: usize) {

@@ -98,6 +98,7 @@ impl Inbound {
                 self.gauges.count_duplicate();
                 return Taken::Waiting;
             }
+            Arrival::Replayed => return self.refuse(Rejection::Replayed),
             Arrival::Judged(judgement) => {
                 self.gauges.count_duplicate();
                 return Taken::Judged(judgement);
@@ -171,6 +172,9 @@ mod tests {
         assert_eq!(gauges.dropped(Dropped::Inbound), 1);
         assert!(events.try_recv().is_ok());
         assert_eq!(inbound.take(peer, id, Route::Substream, &commands(3)), Taken::Waiting, "was not remembered");
+        let replayed = Taken::Judged(Judgement::Reject(Rejection::Replayed));
+        assert_eq!(inbound.take(peer, id, Route::Substream, &commands(3)), replayed);
+        assert_eq!(gauges.rejected(Rejection::Replayed), 1);
     }
 
     #[test]

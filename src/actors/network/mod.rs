@@ -25,36 +25,43 @@
 //! * `NW-G1` The gossip id covers the whole envelope: signatures, the sender's salt and its re-send counter.
 //! * `NW-G2` Reject only what its sender must have known to be wrong, such as a bad encoding or signature; unknown,
 //!   early and late are Ignore.
+//! * `NW-C1` No number of strangers keeps a known peer out: one whose id was configured, or a proven validator.
 //! * `NW-B1` Every queue is bounded, and what happens at the bound is written at it: [`NetworkLimits`], [`Dropped`].
 //!
-//! Limits: one chain for each network; no discovery, peers are configured; a counter outlives a restart of the peer
-//! but not one of ours.
+//! What floods, lies and slowness cost whom, and how peers are found: [`crate::docs::network`].
+//!
+//! Limits: one chain for each network; what was heard of others, their counters and addresses, does not outlive a
+//! restart of ours.
 
 mod allowance;
 mod behaviour;
 mod book;
 mod dial;
+mod discovery;
 mod driver;
 mod envelope;
 mod event;
 mod framing;
+mod gate;
 mod gauge;
 mod identity;
 mod inbound;
 mod lane;
+mod origin;
 mod penalty;
 mod port;
 mod pull;
 mod settings;
 mod start;
+mod stream;
 mod substream;
 #[cfg(test)]
 mod tests;
 
 pub use event::{FrameTicket, InboundHold, NetworkEvent, Reply};
-pub use gauge::{Direction, Dropped, Level, MessageKind, NetworkGauges};
+pub use gauge::{Direction, Dropped, Level, MessageKind, NetworkGauges, Refusal};
 pub use identity::{NodeKey, PeerProof};
 pub use libp2p::{Multiaddr, PeerId};
 pub use port::{NetworkPort, PeerView, RequestError, To};
-pub use settings::{NetworkLimits, NetworkSettings, NetworkTimings};
+pub use settings::{Discovery, NetworkLimits, NetworkSettings, NetworkTimings};
 pub use start::{Network, NetworkFault, start};

@@ -2,7 +2,9 @@
 //!
 //! What an honest peer can send by being late, early or differently informed costs nothing; a bad encoding or
 //! signature costs so much that a few of them end the connection. Points halve with time, so that a rare corrupted
-//! frame is forgotten. Bounded: when too many peers are remembered, the least guilty is forgotten.
+//! frame is forgotten. Nobody is turned away for ever: an honest validator behind a bug comes back. Peer ids cost
+//! nothing, so a stranger's origin is turned away with it. Bounded: when too many peers are remembered, the least
+//! guilty is forgotten.
 
 use std::{
     collections::HashMap,
@@ -11,6 +13,7 @@ use std::{
 
 use libp2p::PeerId;
 
+use super::origin::Origin;
 use crate::protocol::Rejection;
 
 /// From how many points on a peer is turned away.
@@ -31,6 +34,7 @@ struct Score {
 pub(super) struct Penalties {
     scores: HashMap<PeerId, Score>,
     blocked: HashMap<PeerId, Instant>,
+    banned: HashMap<Origin, Instant>,
 }
 
 /// What a rejection costs.
@@ -39,6 +43,8 @@ const fn points(rejection: Rejection) -> u32 {
         Rejection::Malformed | Rejection::TooLarge | Rejection::BadSignature => 34,
         // Only the signer can have made these, and honest peers do not pass them on.
         Rejection::WrongAncestry | Rejection::WrongTarget | Rejection::WrongPayload | Rejection::NoQuorum => 20,
+        // An honest peer never sends the same words twice, but a few old ones may linger on its way.
+        Rejection::Replayed => 5,
         Rejection::OverRate => 1,
         Rejection::UnknownSigner
         | Rejection::ForeignInstance
@@ -89,9 +95,20 @@ impl Penalties {
         Sentence::Block
     }
 
-    /// Takes out the peers whose time is over.
-    pub fn pardoned(&mut self, now: Instant) -> Vec<PeerId> {
-        self.blocked.extract_if(|_, until| *until <= now).map(|(peer, _)| peer).collect()
+    /// Turns strangers from an origin away; whether there was room to remember it.
+    pub fn ban(&mut self, origin: Origin, ban_for: Duration, now: Instant) -> bool {
+        let has_room = self.banned.len() < PEERS_MAX || self.banned.contains_key(&origin);
+        if has_room {
+            self.banned.insert(origin, now + ban_for);
+        }
+        has_room
+    }
+
+    /// Takes out the peers and the origins whose time is over.
+    pub fn pardoned(&mut self, now: Instant) -> (Vec<PeerId>, Vec<Origin>) {
+        let peers = self.blocked.extract_if(|_, until| *until <= now).map(|(peer, _)| peer).collect();
+        let origins = self.banned.extract_if(|_, until| *until <= now).map(|(origin, _)| origin).collect();
+        (peers, origins)
     }
 
     /// How many peers are turned away at the moment.
@@ -124,9 +141,38 @@ mod tests {
         assert_eq!(blame(Rejection::Malformed, now), Sentence::Stay);
         assert_eq!(blame(Rejection::BadSignature, now), Sentence::Stay);
         assert_eq!(blame(Rejection::Malformed, now), Sentence::Block);
-        assert_eq!(penalties.pardoned(now + Duration::from_secs(4)), []);
-        assert_eq!(penalties.pardoned(now + block_for), [peer]);
+        assert_eq!(penalties.pardoned(now + Duration::from_secs(4)), (vec![], vec![]));
+        assert_eq!(penalties.pardoned(now + block_for), (vec![peer], vec![]));
         assert_eq!(penalties.blocked(), 0);
+    }
+
+    #[test]
+    fn origins_are_pardoned_in_time_and_bounded() {
+        let (now, ban_for) = (Instant::now(), Duration::from_secs(5));
+        let origin = |number: usize| {
+            let address = format!("/ip4/10.0.{}.{}", number / 256, number % 256).parse().unwrap();
+            crate::actors::network::origin::origin(&address).unwrap()
+        };
+        let mut penalties = Penalties::default();
+        assert!((0..PEERS_MAX).all(|number| penalties.ban(origin(number), ban_for, now)));
+        assert!(!penalties.ban(origin(PEERS_MAX), ban_for, now));
+        assert!(penalties.ban(origin(0), 2 * ban_for, now), "known ones are renewed");
+        assert_eq!(penalties.pardoned(now + ban_for).1.len(), PEERS_MAX - 1);
+        assert_eq!(penalties.pardoned(now + 2 * ban_for).1, [origin(0)]);
+    }
+
+    #[test]
+    fn flood_of_requests_or_replays_is_worth_a_block_and_lateness_is_not() {
+        let (now, mut penalties) = (Instant::now(), Penalties::default());
+        for (rejection, times) in [(Rejection::OverRate, 100), (Rejection::Replayed, 20)] {
+            let peer = PeerId::random();
+            let sentences = (0..times).map(|_| penalties.blame(peer, rejection, HALF_LIFE, now)).collect::<Vec<_>>();
+            assert_eq!(sentences.iter().position(|sentence| *sentence == Sentence::Block), Some(times - 1));
+        }
+        let late = PeerId::random();
+        for _ in 0..10_000 {
+            assert_eq!(penalties.blame(late, Rejection::Late, HALF_LIFE, now), Sentence::Stay);
+        }
     }
 
     #[test]

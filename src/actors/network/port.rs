@@ -109,6 +109,7 @@ pub struct NetworkPort {
     pub(super) validators: Arc<watch::Sender<BTreeSet<PublicKey>>>,
     pub(super) stop: CancellationToken,
     pub(super) me: PeerId,
+    pub(super) salt: u32,
     pub(super) frame_bytes_max: usize,
 }
 
@@ -125,7 +126,7 @@ impl NetworkPort {
             tracing::error!(kind = kind.as_str(), bytes = encoded.len(), "own frame is too large to be sent");
             return;
         }
-        let envelope = envelope::seal(resend.wrapping_add(salt(&self.me)), encoded);
+        let envelope = envelope::seal(resend.wrapping_add(self.salt), encoded);
         self.order(Order::Send { to, kind, envelope });
     }
 
@@ -221,9 +222,10 @@ impl NetworkPort {
     }
 }
 
-/// Sets the envelopes of different senders apart.
-fn salt(me: &PeerId) -> u32 {
-    let hash = blake3::hash(&me.to_bytes());
+/// Sets the envelopes of different senders apart, and those of a validator from the ones before its restart: re-send
+/// counters begin anew, and what is sent again after a restart must not be taken for what was heard before it.
+pub(super) fn salt(me: &PeerId, counter: u64) -> u32 {
+    let hash = blake3::Hasher::new().update(&me.to_bytes()).update(&counter.to_le_bytes()).finalize();
     let [a, b, c, d, ..] = *hash.as_bytes();
     u32::from_le_bytes([a, b, c, d])
 }

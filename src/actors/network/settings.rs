@@ -20,8 +20,11 @@ pub struct NetworkSettings {
     pub validators: Vec<PublicKey>,
     /// Where to listen: `/ip4/…/tcp/…` or `/ip4/…/udp/…/quic-v1`.
     pub listen: Vec<Multiaddr>,
-    /// Whom to stay connected to: as above or with `/dns4/…`; a `/p2p/…` at the end is a hint only.
+    /// Whom to stay connected to: as above, with a name (`/dns4/…`), or a name for a whole address (`/dnsaddr/…`). A
+    /// `/p2p/…` at the end is a hint who lives there, and keeps that peer a place whoever else floods us.
     pub peers: Vec<Multiaddr>,
+    /// How to find others beside those.
+    pub discovery: Discovery,
     /// Bounds.
     pub limits: NetworkLimits,
     /// Times.
@@ -41,11 +44,21 @@ impl NetworkSettings {
             validators,
             listen: Vec::new(),
             peers: Vec::new(),
+            discovery: Discovery::default(),
             limits: NetworkLimits::default(),
             timings: NetworkTimings::default(),
             worker_threads: 1,
         }
     }
+}
+
+/// How peers are found that nobody configured. What is found is where to dial, never whom to believe.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Discovery {
+    /// By multicast on the local network.
+    pub mdns: bool,
+    /// By asking peers for peers.
+    pub kademlia: bool,
 }
 
 /// Bounds, each with what happens at it (`NW-B1`).
@@ -69,8 +82,14 @@ pub struct NetworkLimits {
     pub lane_bytes_max: usize,
     /// How many frames wait for or remember their verdict; then the oldest is ignored.
     pub verdicts_max: usize,
-    /// The most connections; further ones are refused. Half of them may come from outside.
-    pub connections_max: u32,
+    /// The most connections with strangers, who are neither configured nor proven validators; further ones are refused,
+    /// or take the place of others. Half of them may come from outside, an eighth from one origin. Peers that are known
+    /// have places of their own.
+    pub connections_max: usize,
+    /// The most connections that are being opened from outside, a quarter of them from one origin; more are refused.
+    pub pending_max: usize,
+    /// How many connections of one origin are answered per second; more are refused. A burst is five times that.
+    pub arrivals_per_second: u32,
     /// The most addresses to dial; further ones are not taken.
     pub addresses_max: usize,
     /// The most requests of one peer that are served at once; then `Busy`. Also of ours to one peer.
@@ -79,8 +98,11 @@ pub struct NetworkLimits {
     pub requests_per_second: u32,
     /// How many bytes of responses one peer gets per second; then `Busy`. A burst is twice that.
     pub response_bytes_per_second: u32,
-    /// How many frames of one peer are taken per second: a substream is read no faster, gossip above it ignored.
+    /// How many frames of one peer are taken per second: a substream is read no faster, gossip above it ignored and
+    /// held against the peer. A burst is five times that.
     pub frames_per_second: u32,
+    /// How many bytes of frames of one peer are taken per second, in the same way. A burst is twice that.
+    pub frame_bytes_per_second: u32,
 }
 
 impl Default for NetworkLimits {
@@ -96,11 +118,14 @@ impl Default for NetworkLimits {
             lane_bytes_max: 64 << 20,
             verdicts_max: 16_384,
             connections_max: 256,
+            pending_max: 64,
+            arrivals_per_second: 50,
             addresses_max: 1_024,
             requests_max: 16,
             requests_per_second: 500,
             response_bytes_per_second: 64 << 20,
-            frames_per_second: 50_000,
+            frames_per_second: 10_000,
+            frame_bytes_per_second: 64 << 20,
         }
     }
 }
@@ -122,8 +147,14 @@ pub struct NetworkTimings {
     pub ping_interval: Duration,
     /// The heartbeat of gossip: how fast its mesh is repaired.
     pub gossip_heartbeat: Duration,
-    /// How long a peer is turned away after a few lies.
+    /// How long a peer is turned away after a few lies, and other strangers with it that come from where it came from.
     pub block_for: Duration,
+    /// The same for a proven validator, alone: it may be honest behind a bug, and its votes are missed.
+    pub validator_block_for: Duration,
+    /// How long one write to a peer may take; then it is too slow to stay.
+    pub write_timeout: Duration,
+    /// How long an address is dialed in vain that nobody configured; then it is forgotten.
+    pub forget_after: Duration,
 }
 
 impl Default for NetworkTimings {
@@ -137,6 +168,9 @@ impl Default for NetworkTimings {
             ping_interval: Duration::from_secs(3),
             gossip_heartbeat: Duration::from_millis(300),
             block_for: Duration::from_secs(30),
+            validator_block_for: Duration::from_secs(5),
+            write_timeout: Duration::from_secs(20),
+            forget_after: Duration::from_secs(600),
         }
     }
 }

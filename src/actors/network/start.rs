@@ -20,7 +20,7 @@ use super::{
     event::NetworkEvent,
     gauge::NetworkGauges,
     inbound::{CONTROL_RESERVE, Inbound, Verdicts},
-    port::NetworkPort,
+    port::{self, NetworkPort},
     settings::NetworkSettings,
 };
 
@@ -131,6 +131,7 @@ fn prepare(
         validators: Arc::new(validators),
         stop: stop.clone(),
         me: settings.node_key.peer_id(),
+        salt: port::salt(&settings.node_key.peer_id(), settings.proof.as_ref().map_or(0, |proof| proof.counter)),
         frame_bytes_max: settings.limits.frame_bytes_max,
     };
     let ends = Ends { orders: ordered, validators: watched, events, inbound: Arc::new(inbound), peers, stop };

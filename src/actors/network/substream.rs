@@ -16,7 +16,6 @@ use futures::{
     io::{BufReader, BufWriter},
 };
 use libp2p::{PeerId, Stream, StreamProtocol};
-use libp2p_stream::Control;
 use tokio::{
     sync::{mpsc, oneshot},
     time::{sleep, timeout},
@@ -31,6 +30,7 @@ use super::{
     identity::{FRAME_VERSION, Hello, PeerProof},
     inbound::{Inbound, Taken},
     lane::Lane,
+    stream::Opener,
 };
 use crate::{
     crypto::BatchRng,
@@ -53,15 +53,19 @@ pub(super) enum Notice {
     Foreign { peer: PeerId },
     /// The peer sent something it must not send.
     Rejected { peer: PeerId, rejection: Rejection },
+    /// The peer does not read what it is sent.
+    Slow { peer: PeerId },
 }
 
 /// Keeps one outbound substream up and empties a lane into it.
 pub(super) struct Writer {
     pub peer: PeerId,
     pub lane: Arc<Lane>,
-    pub control: Control,
+    pub opener: Opener,
+    pub notices: mpsc::Sender<Notice>,
     pub hello: Bytes,
     pub open_timeout: Duration,
+    pub write_timeout: Duration,
     pub backoff: Backoff,
     pub rng: BatchRng,
 }
@@ -70,12 +74,16 @@ impl Writer {
     /// Runs until dropped.
     pub async fn run(mut self) {
         loop {
-            let opened = timeout(self.open_timeout, self.control.open_stream(self.peer, PROTOCOL)).await;
-            if let Ok(Ok(stream)) = opened {
+            let opened = timeout(self.open_timeout, self.opener.open(self.peer)).await;
+            if let Ok(Some(stream)) = opened {
                 let since = Instant::now();
                 let ended = self.write(stream).await;
                 self.lane.close();
                 tracing::debug!(peer = %self.peer, ?ended, "substream ended");
+                if ended.is_err_and(|error| error.kind() == io::ErrorKind::TimedOut) {
+                    // The receiver is gone only when the network stops, which ends this task too.
+                    let _ = self.notices.send(Notice::Slow { peer: self.peer }).await;
+                }
                 if since.elapsed() > self.open_timeout {
                     self.backoff.reset();
                 }
@@ -87,26 +95,31 @@ impl Writer {
     async fn write(&self, stream: Stream) -> io::Result<()> {
         let (mut reads, writes) = stream.split();
         let mut writes = BufWriter::with_capacity(BUFFER_BYTES, writes);
-        write_frame(&mut writes, &self.hello).await?;
-        writes.flush().await?;
+        timeout(self.write_timeout, async {
+            write_frame(&mut writes, &self.hello).await?;
+            writes.flush().await
+        })
+        .await??;
         self.lane.open();
         // The peer never writes here: whatever is read says that it let go.
         let mut byte = [0];
         tokio::select! {
             _ = reads.read(&mut byte) => Ok(()),
-            ended = empty(&self.lane, &mut writes) => ended,
+            ended = empty(&self.lane, &mut writes, self.write_timeout) => ended,
         }
     }
 }
 
-async fn empty(lane: &Lane, writes: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
+/// Ends with `TimedOut` when one write took too long: the lane drops its oldest frames meanwhile, but a peer that does
+/// not read for so long is better gone.
+async fn empty(lane: &Lane, writes: &mut (impl AsyncWrite + Unpin), write_timeout: Duration) -> io::Result<()> {
     loop {
         let mut frame = Some(lane.pop().await);
         while let Some(next) = frame {
-            write_frame(writes, &next).await?;
+            timeout(write_timeout, write_frame(writes, &next)).await??;
             frame = lane.try_pop();
         }
-        writes.flush().await?;
+        timeout(write_timeout, writes.flush()).await??;
     }
 }
 
@@ -117,6 +130,7 @@ pub(super) struct Readers {
     pub notices: mpsc::Sender<Notice>,
     pub frame_bytes_max: usize,
     pub frames_per_second: u32,
+    pub frame_bytes_per_second: u32,
     pub hello_timeout: Duration,
 }
 
@@ -126,19 +140,22 @@ impl Readers {
         let mut reads = BufReader::with_capacity(BUFFER_BYTES, stream);
         let mut frame = Vec::new();
         let hello = timeout(self.hello_timeout, read_frame(&mut reads, HELLO_BYTES_MAX, &mut frame)).await;
-        if !matches!(hello, Ok(Ok(()))) {
-            return;
+        match hello {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) if error.kind() == io::ErrorKind::InvalidData => return self.refuse_large(peer).await,
+            // Cut off or late, which is nobody's lie.
+            _ => return,
         }
         let Some(mark) = self.greet(peer, &frame).await else {
             return;
         };
-        let mut allowance = Allowance::new(self.frames_per_second, self.frames_per_second, Instant::now());
+        let allowance = |rate| Allowance::new(rate, rate, Instant::now());
+        let (mut frames, mut bytes) = (allowance(self.frames_per_second), allowance(self.frame_bytes_per_second));
         loop {
             match read_frame(&mut reads, self.frame_bytes_max + envelope::OVERHEAD_BYTES, &mut frame).await {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                    self.inbound.gauges().count_rejection(Rejection::TooLarge);
-                    return self.tell(Notice::Rejected { peer, rejection: Rejection::TooLarge }).await;
+                    return self.refuse_large(peer).await;
                 }
                 Err(_) => return,
             }
@@ -146,12 +163,20 @@ impl Readers {
             {
                 self.tell(Notice::Rejected { peer, rejection }).await;
             }
-            frame.shrink_to(BUFFER_BYTES);
             // Too fast: the peer is read no further, and its own queue fills.
-            if let Err(wait) = allowance.try_take(Instant::now()) {
+            let now = Instant::now();
+            bytes.charge(frame.len());
+            let wait = frames.try_take(now).err().unwrap_or_default().max(bytes.debt(now));
+            if !wait.is_zero() {
                 sleep(wait).await;
             }
+            frame.shrink_to(BUFFER_BYTES);
         }
+    }
+
+    async fn refuse_large(&self, peer: PeerId) {
+        self.inbound.gauges().count_rejection(Rejection::TooLarge);
+        self.tell(Notice::Rejected { peer, rejection: Rejection::TooLarge }).await;
     }
 
     async fn tell(&self, notice: Notice) {

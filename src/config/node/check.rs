@@ -15,6 +15,12 @@ impl NodeConfig {
         let Self { network, http, consensus, sync, mempool, storage, .. } = self;
         for (key, value, min, max) in [
             ("network.connections_max", network.connections_max.into(), 4, 65_536),
+            (
+                "network.address_connections_per_second_max",
+                network.address_connections_per_second_max.into(),
+                1,
+                1_000_000,
+            ),
             ("network.redial_min_ms", network.redial_min_ms, 1, MINUTE_MS),
             ("network.redial_max_ms", network.redial_max_ms, 1, 60 * MINUTE_MS),
             (
@@ -29,6 +35,16 @@ impl NodeConfig {
                 64 * KIB,
                 u64::from(u32::MAX),
             ),
+            ("network.peer_frames_per_second_max", network.peer_frames_per_second_max.into(), 100, 100_000_000),
+            (
+                "network.peer_frame_bytes_per_second_max",
+                network.peer_frame_bytes_per_second_max.into(),
+                64 * KIB,
+                u64::from(u32::MAX),
+            ),
+            ("network.block_ms", network.block_ms, 1, 24 * 60 * MINUTE_MS),
+            // Never for long: its votes are missed, and it may be honest behind a bug.
+            ("network.validator_block_ms", network.validator_block_ms, 1, MINUTE_MS),
             ("http.connections_max", count(http.connections_max), 1, 1_000_000),
             ("http.workers", count(http.workers), 1, 256),
             ("http.requests_max", count(http.requests_max), 1, 10_000_000),

@@ -45,12 +45,23 @@ pub(super) const SECTIONS: &[Section] = &[
         about: "Peer to peer.",
         keys: &[
             key("listen", "Multiaddresses to listen on.", |c| &mut c.network.listen),
-            key("peers", "Peers to connect to: /ip4/HOST/tcp/PORT/p2p/ID, or /dns4/NAME/….", |c| {
-                &mut c.network.peers
-            }),
-            key("connections_max", "The most connections at once; more are refused.", |c| {
-                &mut c.network.connections_max
-            }),
+            key(
+                "peers",
+                "Peers to connect to: /ip4/HOST/tcp/PORT/p2p/ID, /dns4/NAME/…, or /dnsaddr/NAME/p2p/ID. Names are resolved anew at each dial.",
+                |c| &mut c.network.peers,
+            ),
+            key("mdns", "Whether to find peers by multicast on the local network.", |c| &mut c.network.mdns),
+            key("kademlia", "Whether to find peers by asking peers.", |c| &mut c.network.kademlia),
+            key(
+                "connections_max",
+                "The most connections with others than the peers above and validators; more are refused.",
+                |c| &mut c.network.connections_max,
+            ),
+            key(
+                "address_connections_per_second_max",
+                "The most connections of one IP address that are answered; more are refused.",
+                |c| &mut c.network.address_connections_per_second_max,
+            ),
             key("redial_min_ms", "The first pause before a lost peer is dialled again; it doubles.", |c| {
                 &mut c.network.redial_min_ms
             }),
@@ -67,6 +78,20 @@ pub(super) const SECTIONS: &[Section] = &[
                 "The most bytes of answers sent to one peer; then requests are answered: busy.",
                 |c| &mut c.network.peer_bytes_per_second_max,
             ),
+            key("peer_frames_per_second_max", "The most messages taken from one peer; it is read no faster.", |c| {
+                &mut c.network.peer_frames_per_second_max
+            }),
+            key(
+                "peer_frame_bytes_per_second_max",
+                "The most bytes of messages taken from one peer; it is read no faster.",
+                |c| &mut c.network.peer_frame_bytes_per_second_max,
+            ),
+            key("block_ms", "How long a peer that lies is turned away, and strangers from its address with it.", |c| {
+                &mut c.network.block_ms
+            }),
+            key("validator_block_ms", "How long a validator that lies is turned away, alone.", |c| {
+                &mut c.network.validator_block_ms
+            }),
         ],
     },
     Section {

@@ -43,8 +43,14 @@ pub struct NetworkSection {
     pub listen: Vec<String>,
     /// Multiaddresses of peers, with their ids.
     pub peers: Vec<String>,
-    /// The most connections at once.
+    /// Whether peers are found by multicast on the local network.
+    pub mdns: bool,
+    /// Whether peers are asked for further peers.
+    pub kademlia: bool,
+    /// The most connections with strangers at once.
     pub connections_max: u32,
+    /// The most connections of one address that are answered a second.
+    pub address_connections_per_second_max: u32,
     /// The first pause before a lost peer is dialled again.
     pub redial_min_ms: u64,
     /// The longest pause before a lost peer is dialled again.
@@ -53,6 +59,14 @@ pub struct NetworkSection {
     pub peer_requests_per_second_max: u32,
     /// The most bytes of answers a second that one peer is sent.
     pub peer_bytes_per_second_max: u32,
+    /// The most frames a second that are taken from one peer.
+    pub peer_frames_per_second_max: u32,
+    /// The most bytes of frames a second that are taken from one peer.
+    pub peer_frame_bytes_per_second_max: u32,
+    /// How long a peer that lies is turned away.
+    pub block_ms: u64,
+    /// How long a validator that lies is turned away.
+    pub validator_block_ms: u64,
 }
 
 /// `[http]`: the clients' side.
@@ -154,11 +168,18 @@ impl Default for NetworkSection {
         Self {
             listen: vec![format!("/ip4/127.0.0.1/tcp/{}", NodeConfig::P2P_PORT)],
             peers: Vec::new(),
+            mdns: false,
+            kademlia: false,
             connections_max: 256,
+            address_connections_per_second_max: 50,
             redial_min_ms: 100,
             redial_max_ms: 2_000,
             peer_requests_per_second_max: 500,
             peer_bytes_per_second_max: 64 << 20,
+            peer_frames_per_second_max: 10_000,
+            peer_frame_bytes_per_second_max: 64 << 20,
+            block_ms: 30_000,
+            validator_block_ms: 5_000,
         }
     }
 }

@@ -60,6 +60,23 @@ impl Setting for usize {
     }
 }
 
+impl Setting for bool {
+    fn set(&mut self, value: Value) -> Result<(), &'static str> {
+        let expected = "expected true or false";
+        // The environment and flags bring texts; `into_bool` would also take numbers, "yes" and "off".
+        *self = match value.kind {
+            ValueKind::Boolean(truth) => truth,
+            ValueKind::String(text) => text.parse().map_err(|_| expected)?,
+            _ => return Err(expected),
+        };
+        Ok(())
+    }
+
+    fn show(&self) -> Option<toml::Value> {
+        Some(toml::Value::Boolean(*self))
+    }
+}
+
 fn text(value: Value, expected: &'static str) -> Result<String, &'static str> {
     if matches!(value.kind, ValueKind::String(_)) { value.into_string().map_err(|_| expected) } else { Err(expected) }
 }

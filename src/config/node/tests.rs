@@ -94,6 +94,17 @@ fn fractions_and_truth_values_are_no_numbers() {
 }
 
 #[test]
+fn truth_is_true_or_false_in_every_layer() {
+    let file = Written::new("[network]\nmdns = true");
+    let config = file.load(&[("THALWEG__NETWORK__KADEMLIA", "true")], &[("network.mdns", "false")]).unwrap();
+    assert_eq!((config.network.mdns, config.network.kademlia), (false, true));
+    for value in ["1", "\"yes\"", "0.0", "[]"] {
+        let problems = Written::new(&format!("[network]\nmdns = {value}")).load(&[], &[]).unwrap_err();
+        assert!(problems.to_string().contains("expected true or false"), "{value}: {problems}");
+    }
+}
+
+#[test]
 fn a_key_in_place_of_a_section_is_reported() {
     let problems = Written::new("log = 3").load(&[], &[]).unwrap_err();
     assert!(problems.to_string().contains("write keys below [log]"), "{problems}");

@@ -98,15 +98,14 @@ impl Driver {
         }
     }
 
-    fn reject(&mut self, peer: PeerId, rejection: Rejection) {
-        self.gauges().count_rejection(rejection);
-        self.blame(peer, rejection);
-    }
-
     /// Hands a peer's request up, or answers `Busy`.
     fn on_request(&mut self, peer: PeerId, request: Request, channel: ResponseChannel<Received<Response>>) {
         let now = Instant::now();
         let is_overrun = self.ends.inbound.is_full() || self.pending.len() > super::NOTICES_MAX;
+        // Who is told again and again that we are busy and asks on is no honest peer behind.
+        if self.peers.get_mut(&peer).is_some_and(|entry| entry.patience.try_take(now).is_err()) {
+            self.reject(peer, Rejection::OverRate);
+        }
         let admitted =
             self.peers.get_mut(&peer).filter(|entry| entry.is_announced() && !is_overrun).and_then(|entry| {
                 let permit = entry.serving.clone().try_acquire_owned().ok()?;

@@ -4,8 +4,10 @@
 //! thousands of peers' comings and goings wait for it.
 
 mod exchange;
+mod finding;
 mod peer;
 mod route;
+mod sentence;
 
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
@@ -17,11 +19,10 @@ use futures::{StreamExt as _, stream::FuturesUnordered};
 use libp2p::{
     PeerId, Swarm,
     gossipsub::IdentTopic,
-    identify,
+    identify, mdns,
     request_response::OutboundRequestId,
     swarm::{DialError, SwarmEvent, dial_opts::DialOpts},
 };
-use libp2p_stream::{Control, IncomingStreams};
 use rand_core::SeedableRng as _;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -32,16 +33,17 @@ use self::{
 };
 use super::{
     behaviour::{self, Behaviour, BehaviourEvent},
-    dial::{AddressBook, Backoff, without_peer_id},
+    dial::{AddressBook, Backoff, said_to_live, without_peer_id},
     event::NetworkEvent,
     gauge::{Level, NetworkGauges},
     inbound::Inbound,
     penalty::Penalties,
     port::{Culprit, Order, PeerView},
     settings::NetworkSettings,
-    substream::{self, Notice, Readers},
+    stream::{Opener, StreamEvent},
+    substream::{Notice, Readers},
 };
-use crate::{crypto::BatchRng, replica::Peer, types::PublicKey};
+use crate::{crypto::BatchRng, protocol::Rejection, replica::Peer, types::PublicKey};
 
 /// How often addresses, graces and surplus connections are looked at.
 const TICK: Duration = Duration::from_millis(50);
@@ -79,9 +81,9 @@ pub(super) struct Driver {
     settings: NetworkSettings,
     swarm: Swarm<Behaviour>,
     topic: IdentTopic,
-    control: Control,
-    incoming: Option<IncomingStreams>,
+    opener: Opener,
     readers: Arc<Readers>,
+    notices_in: mpsc::Sender<Notice>,
     notices: mpsc::Receiver<Notice>,
     ends: Ends,
     pending: VecDeque<Pending>,
@@ -99,20 +101,18 @@ pub(super) struct Driver {
 
 impl Driver {
     pub fn new(settings: NetworkSettings, swarm: Swarm<Behaviour>, ends: Ends) -> Self {
-        let mut control = swarm.behaviour().streams.new_control();
-        // A listener takes no substreams: by the lack of this protocol others know it for one.
-        let incoming = settings.proof.as_ref().and_then(|_| control.accept(substream::PROTOCOL).ok());
         let (notices_in, notices) = mpsc::channel(NOTICES_MAX);
         let readers = Arc::new(Readers {
             chain: settings.chain,
             inbound: Arc::clone(&ends.inbound),
-            notices: notices_in,
+            notices: notices_in.clone(),
             frame_bytes_max: settings.limits.frame_bytes_max,
             frames_per_second: settings.limits.frames_per_second,
+            frame_bytes_per_second: settings.limits.frame_bytes_per_second,
             hello_timeout: settings.timings.handshake_timeout,
         });
         let backoff = Backoff::new(settings.timings.retry_min, settings.timings.retry_max);
-        let mut addresses = AddressBook::new(backoff, settings.limits.addresses_max);
+        let mut addresses = AddressBook::new(backoff, settings.limits.addresses_max, settings.timings.forget_after);
         for address in &settings.peers {
             addresses.add(address.clone(), swarm.local_peer_id(), Instant::now());
         }
@@ -122,10 +122,10 @@ impl Driver {
             // Jitter only. The peer id differs between nodes, which is all that jitter needs.
             rng: BatchRng::from_seed(*blake3::hash(&swarm.local_peer_id().to_bytes()).as_bytes()),
             settings,
+            opener: swarm.behaviour().streams.opener(),
             swarm,
-            control,
-            incoming,
             readers,
+            notices_in,
             notices,
             ends,
             pending: VecDeque::new(),
@@ -158,7 +158,6 @@ impl Driver {
                     None => return,
                 },
                 Some(notice) = self.notices.recv() => self.on_notice(notice),
-                Some((peer, stream)) = next(&mut self.incoming) => self.on_stream(peer, stream),
                 Some(answer) = self.answers.next(), if !self.answers.is_empty() => self.on_answer(answer),
                 Ok(()) = self.ends.validators.changed() => self.on_validators(),
                 event = self.swarm.select_next_some(), if self.pending.len() < PENDING_MAX => self.on_swarm(event),
@@ -200,7 +199,12 @@ impl Driver {
                     self.blame(*peer, rejection);
                 }
             }
-            Order::Dial { address } => self.addresses.add(address, self.swarm.local_peer_id(), Instant::now()),
+            Order::Dial { address } => {
+                if let Some(peer) = said_to_live(&address) {
+                    self.swarm.behaviour_mut().gate.know(peer);
+                }
+                self.addresses.add(address, self.swarm.local_peer_id(), Instant::now());
+            }
         }
     }
 
@@ -208,11 +212,12 @@ impl Driver {
         let now = Instant::now();
         match event {
             SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
-                self.addresses.established(connection_id, peer_id, now, &mut self.rng);
+                self.addresses.established(connection_id, peer_id, now);
                 self.on_connected(peer_id, connection_id, endpoint.get_remote_address().clone());
             }
             SwarmEvent::ConnectionClosed { peer_id, connection_id, num_established, cause, .. } => {
                 tracing::debug!(peer = %peer_id, ?cause, num_established, "connection closed");
+                self.addresses.closed(connection_id, now, &mut self.rng);
                 self.on_closed(peer_id, connection_id, num_established);
             }
             SwarmEvent::OutgoingConnectionError { error: DialError::LocalPeerId { address }, .. } => {
@@ -244,17 +249,23 @@ impl Driver {
             BehaviourEvent::Ping(ping) => self.on_ping(ping),
             BehaviourEvent::Gossip(event) => self.on_gossip(event),
             BehaviourEvent::Pull(event) => self.on_pull(event),
+            BehaviourEvent::Streams(StreamEvent::Opened { peer, stream }) => self.on_stream(peer, stream),
+            BehaviourEvent::Streams(StreamEvent::OverRate { peer }) => self.reject(peer, Rejection::OverRate),
+            BehaviourEvent::Mdns(mdns::Event::Discovered(found)) => self.on_found(found),
+            BehaviourEvent::Kademlia(event) => self.on_kademlia(event),
             _ => {}
         }
     }
 
     fn on_tick(&mut self) {
         let now = Instant::now();
-        for peer in self.penalties.pardoned(now) {
-            self.swarm.behaviour_mut().blocked.unblock_peer(peer);
-        }
+        let (peers, origins) = self.penalties.pardoned(now);
+        let gate = &mut self.swarm.behaviour_mut().gate;
+        peers.iter().for_each(|peer| gate.unblock(peer));
+        origins.iter().for_each(|origin| gate.unban(origin));
         self.dial_due(now);
         self.look_after_peers(now);
+        self.look_at_gossip();
         self.show_levels();
     }
 
@@ -284,15 +295,8 @@ impl Driver {
         gauges.set_level(Level::Validators, views.iter().filter(|view| view.validator.is_some()).count());
         gauges.set_level(Level::Substreams, views.iter().filter(|view| view.has_substream).count());
         gauges.set_level(Level::MeshPeers, mesh.len());
+        gauges.set_level(Level::Dialing, self.addresses.dials());
         gauges.set_level(Level::Blocked, self.penalties.blocked());
         *self.ends.peers.lock().unwrap_or_else(PoisonError::into_inner) = views;
-    }
-}
-
-/// The next inbound substream; never, for a listener.
-async fn next(incoming: &mut Option<IncomingStreams>) -> Option<(PeerId, libp2p::Stream)> {
-    match incoming {
-        Some(incoming) => incoming.next().await,
-        None => std::future::pending().await,
     }
 }

@@ -15,11 +15,10 @@ use crate::{
     actors::network::{
         allowance::Allowance,
         behaviour::protocol_version,
-        dial::Backoff,
+        dial::{Backoff, said_to_live},
         event::NetworkEvent,
         identity::{FRAME_VERSION, Hello, PeerProof},
         lane::Lane,
-        penalty::Sentence,
         port::PeerView,
         settings::NetworkLimits,
         substream::{self, Notice, Writer},
@@ -32,6 +31,9 @@ use crate::{
 
 /// How long two connections to one peer are both kept, so that neither side closes what the other has just opened.
 const SETTLE: Duration = Duration::from_millis(250);
+/// How often a peer may tell who it is on its connections; it does so every few minutes.
+const IDENTIFICATIONS_PER_SECOND: u32 = 1;
+const IDENTIFICATIONS_BURST: u32 = 16;
 
 /// A connected peer.
 pub(super) struct Entry {
@@ -50,9 +52,17 @@ pub(super) struct Entry {
     reader: Option<AbortOnDropHandle<()>>,
     pub is_subscribed: bool,
     round_trip: Option<Duration>,
-    pub gossip_allowance: Allowance,
+    pub gossip_frames: Allowance,
+    pub gossip_bytes: Allowance,
+    identifications: Allowance,
+    /// When gossip began and when it last went on to drop what is meant for this peer.
+    pub slow: Option<(Instant, Instant)>,
+    /// Where it says that it listens.
+    pub listens: Vec<Multiaddr>,
     pub request_allowance: Allowance,
     pub response_allowance: Allowance,
+    /// Requests far above what is served.
+    pub patience: Allowance,
     pub serving: Arc<Semaphore>,
     pub asked: usize,
 }
@@ -74,12 +84,22 @@ impl Entry {
             reader: None,
             is_subscribed: false,
             round_trip: None,
-            gossip_allowance: Allowance::new(limits.frames_per_second, limits.frames_per_second, now),
+            gossip_frames: Allowance::new(limits.frames_per_second, limits.frames_per_second.saturating_mul(5), now),
+            gossip_bytes: twice(limits.frame_bytes_per_second),
+            identifications: Allowance::new(IDENTIFICATIONS_PER_SECOND, IDENTIFICATIONS_BURST, now),
+            slow: None,
+            listens: Vec::new(),
             request_allowance: twice(limits.requests_per_second),
             response_allowance: twice(limits.response_bytes_per_second),
+            patience: twice(limits.requests_per_second.saturating_mul(2)),
             serving: Arc::new(Semaphore::new(limits.requests_max)),
             asked: 0,
         }
+    }
+
+    /// Where its newest connection leads.
+    pub fn address(&self) -> &Multiaddr {
+        &self.address
     }
 
     /// Whether it was announced, so that others know its mark.
@@ -144,10 +164,17 @@ impl Driver {
         if info.protocol_version != protocol_version(&self.settings.chain) {
             return self.turn_away_foreign(peer);
         }
+        let now = Instant::now();
+        if self.peers.get_mut(&peer).is_some_and(|entry| entry.identifications.try_take(now).is_err()) {
+            return self.reject(peer, Rejection::OverRate);
+        }
         let writer = self.writer(peer);
+        let listens = self.dialable(peer, info.listen_addrs);
+        self.tell_kademlia(peer, &info.protocols, &listens);
         let Some(entry) = self.peers.get_mut(&peer) else {
             return;
         };
+        entry.listens = listens;
         entry.agent = Some(info.agent_version.chars().filter(|c| !c.is_control()).take(64).collect());
         entry.takes_substreams = info.protocols.contains(&substream::PROTOCOL);
         if entry.takes_substreams
@@ -158,6 +185,7 @@ impl Driver {
             entry.writer = Some(AbortOnDropHandle::new(tokio::spawn(writer.run())));
         }
         self.announce(peer);
+        self.hear_of_validator(peer);
     }
 
     /// A writer that proves who we are; `None` for a listener.
@@ -168,9 +196,11 @@ impl Driver {
         Some(Writer {
             peer,
             lane: Arc::new(Lane::new(limits.lane_frames_max, limits.lane_bytes_max)),
-            control: self.control.clone(),
+            opener: self.opener.clone(),
+            notices: self.notices_in.clone(),
             hello: codec::encode(&hello).into(),
             open_timeout: timings.handshake_timeout,
+            write_timeout: timings.write_timeout,
             backoff: Backoff::new(timings.retry_min, timings.retry_max),
             rng: BatchRng::from_rng(&mut self.rng),
         })
@@ -190,6 +220,7 @@ impl Driver {
             Notice::Proven { peer, proof, grant } => self.on_proven(peer, &proof, grant),
             Notice::Foreign { peer } => self.turn_away_foreign(peer),
             Notice::Rejected { peer, rejection } => self.blame(peer, rejection),
+            Notice::Slow { peer } => self.drop_slow(peer),
         }
     }
 
@@ -205,6 +236,9 @@ impl Driver {
         }
         if is_ours || outdone.is_some() || !self.validators.contains(&proof.validator) {
             tracing::debug!(%peer, validator = %proof.validator, counter = proof.counter, "proof refused");
+            // One that was outdone may be an honest node's from before its restart, and a stranger may join us later.
+            let rejection = if outdone.is_some() { Rejection::Replayed } else { Rejection::UnknownSigner };
+            self.gauges().count_rejection(rejection);
             return self.gauges().count_refused_proof();
         }
         let bond = Bond { counter: proof.counter, peer };
@@ -216,11 +250,16 @@ impl Driver {
         };
         entry.proven = Some(proof.validator);
         let mark = entry.mark;
+        self.swarm.behaviour_mut().gate.know(peer);
         self.announce(peer);
+        self.hear_of_validator(peer);
         self.pending.push_back(Pending::Grant(grant, mark));
     }
 
     fn unprove(&mut self, peer: PeerId) {
+        if !self.settings.peers.iter().any(|address| said_to_live(address) == Some(peer)) {
+            self.swarm.behaviour_mut().gate.forget(&peer);
+        }
         if let Some(entry) = self.peers.get_mut(&peer) {
             entry.proven = None;
             entry.reader = None;
@@ -232,7 +271,11 @@ impl Driver {
     /// until they are let in.
     pub(super) fn on_validators(&mut self) {
         self.validators = self.ends.validators.borrow_and_update().clone();
-        self.bonds.retain(|key, _| self.validators.contains(key));
+        // Also of those who are not connected.
+        let gone: Vec<_> = self.bonds.extract_if(|key, _| !self.validators.contains(key)).collect();
+        for (_, bond) in gone {
+            self.unprove(bond.peer);
+        }
         let is_stranger = |entry: &Entry| entry.proven.is_some_and(|key| !self.validators.contains(&key));
         let strangers: Vec<_> =
             self.peers.iter().filter(|(_, entry)| is_stranger(entry)).map(|(peer, _)| *peer).collect();
@@ -303,31 +346,7 @@ impl Driver {
         }
     }
 
-    /// Counts a rejection against a peer; a few bad ones turn it away. The rejection itself is counted by its finder.
-    pub(super) fn blame(&mut self, peer: PeerId, rejection: Rejection) {
-        let sentence = self.penalties.blame(peer, rejection, self.settings.timings.block_for, Instant::now());
-        self.execute(peer, sentence);
-    }
-
-    fn turn_away_foreign(&mut self, peer: PeerId) {
-        self.gauges().count_foreign_peer();
-        let sentence = self.penalties.block(peer, self.settings.timings.block_for, Instant::now());
-        self.execute(peer, sentence);
-    }
-
-    fn execute(&mut self, peer: PeerId, sentence: Sentence) {
-        match sentence {
-            Sentence::Stay => return,
-            Sentence::Disconnect => {}
-            Sentence::Block => {
-                self.swarm.behaviour_mut().blocked.block_peer(peer);
-            }
-        }
-        tracing::warn!(%peer, ?sentence, "peer turned away");
-        self.disconnect(peer);
-    }
-
-    fn disconnect(&mut self, peer: PeerId) {
+    pub(super) fn disconnect(&mut self, peer: PeerId) {
         // An error says that it is not connected, which is what is wanted.
         let _ = self.swarm.disconnect_peer_id(peer);
     }

@@ -105,7 +105,10 @@ impl Driver {
             }
             gossipsub::Event::Subscribed { peer_id, .. } => self.set_subscribed(peer_id, true),
             gossipsub::Event::Unsubscribed { peer_id, .. } => self.set_subscribed(peer_id, false),
-            gossipsub::Event::SlowPeer { peer_id, .. } => tracing::debug!(peer = %peer_id, "slow in gossip"),
+            gossipsub::Event::SlowPeer { peer_id, failed_messages } => {
+                let failed = failed_messages.priority + failed_messages.non_priority;
+                self.on_slow_in_gossip(peer_id, failed);
+            }
             gossipsub::Event::GossipsubNotSupported { .. } => {}
         }
     }
@@ -117,8 +120,10 @@ impl Driver {
         let Some(entry) = self.peers.get_mut(&peer).filter(|entry| entry.is_announced()) else {
             return Some(Judgement::Ignore);
         };
-        if entry.gossip_allowance.try_take(Instant::now()).is_err() {
-            self.gauges().count_rejection(Rejection::OverRate);
+        let now = Instant::now();
+        entry.gossip_bytes.charge(data.len());
+        if entry.gossip_frames.try_take(now).is_err() || !entry.gossip_bytes.debt(now).is_zero() {
+            self.reject(peer, Rejection::OverRate);
             return Some(Judgement::Ignore);
         }
         let mark = entry.mark;

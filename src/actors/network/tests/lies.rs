@@ -4,7 +4,7 @@ use crate::protocol::Rejection;
 #[tokio::test]
 async fn malformed_frames_end_the_connection_for_a_while() {
     let mut settings = validator(1);
-    settings.timings.block_for = Duration::from_millis(300);
+    settings.timings.validator_block_for = Duration::from_millis(300);
     let mut first = Node::start(settings).await;
     let mut liar = Node::dialing(validator(2), &[&first]).await;
     let mark = first.sees_validator(2).await;

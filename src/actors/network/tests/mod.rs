@@ -1,8 +1,14 @@
 //! Real libp2p on 127.0.0.1, ports chosen by the system. Every wait is for an event and bounded.
 
 mod connect;
+mod finding;
+mod flood;
+#[path = "../../../../tests/cluster/flooder.rs"]
+mod flooder;
 mod frames;
+mod garbage;
 mod lies;
+mod raw;
 mod requests;
 
 use std::time::Duration;
@@ -50,10 +56,13 @@ fn with_proof(mut settings: NetworkSettings, seed: u8, counter: u64) -> NetworkS
     settings
 }
 
+fn command(number: u64) -> Command {
+    Command { client: Digest::new([1; 32]), sequence: number, expires_at_height: None, body: "x".into() }
+}
+
 /// A frame that differs by its number.
 fn frame(number: u64) -> Frame {
-    let command = Command { client: Digest::new([1; 32]), sequence: number, expires_at_height: None, body: "x".into() };
-    Frame::Commands(BoundedVec::try_from(vec![command]).unwrap())
+    Frame::Commands(BoundedVec::try_from(vec![command(number)]).unwrap())
 }
 
 struct Node {
