@@ -17,6 +17,7 @@ use crate::{
         Answer, Backend, BlockView, CommandState, Operation, PeerView, Pending, Refusal, Status, Until, ValidatorView,
     },
     app::{self, CheckError, Command, Header, Payload, Receipt},
+    protocol::Abstention,
     replica::{CertificateDocument, Fate, View},
     types::{Digest, Height, Power, PublicKey, ValidatorIndex, codec},
 };
@@ -40,6 +41,7 @@ struct State {
     mood: Mood,
     trouble: Option<String>,
     warning: Option<String>,
+    abstention: Option<Abstention>,
     rows: BTreeMap<Bytes, Bytes>,
     executed: Vec<(Command, Receipt)>,
     by_client: HashMap<Digest, Digest>,
@@ -87,6 +89,11 @@ impl Drop for Waiter {
 impl Fake {
     pub fn set_mood(&self, mood: Mood) {
         self.state.lock().unwrap().mood = mood;
+    }
+
+    /// Lets it vote nowhere, or nowhere at first.
+    pub fn set_abstention(&self, abstention: Abstention) {
+        self.state.lock().unwrap().abstention = Some(abstention);
     }
 
     /// Lets the probe of its health warn.
@@ -234,7 +241,8 @@ impl Backend for Fake {
     fn status(&self) -> Status {
         let executed = *self.heights.borrow();
         let state_root = Some(Digest::new([1; 32]));
-        let view = View { executed, state_root, in_window: vec![executed.next()], ..View::default() };
+        let abstention = self.state.lock().unwrap().abstention;
+        let view = View { executed, state_root, abstention, in_window: vec![executed.next()], ..View::default() };
         Status { view, index: Some(ValidatorIndex::new(2)), round: 1, peers: 3 }
     }
 

@@ -16,7 +16,7 @@ use wire::{Reply, Request};
 use super::{ChainFacts, Server, Settings};
 use crate::{
     config::ApplicationName,
-    protocol::ProtocolName,
+    protocol::{Abstention, ProtocolName},
     types::{Digest, Height},
 };
 
@@ -128,6 +128,16 @@ fn validators_and_peers_are_listed() {
     assert_eq!(validators["validators"][0]["power"], 1);
     assert_eq!(validators["validators"][0]["public_key"], "07".repeat(32));
     assert_eq!(bench.get("/v1/peers").json(200)["peers"][0]["peer_id"], "somebody");
+}
+
+/// `OB-10`
+#[test]
+fn validator_without_its_memory_is_shown_as_rejoining() {
+    let bench = Bench::new();
+    for abstention in [Abstention::Everywhere, Abstention::Through(Height::new(3))] {
+        bench.node.set_abstention(abstention);
+        assert_eq!(bench.get("/v1/status").json(200)["role"], "rejoining");
+    }
 }
 
 #[test]
