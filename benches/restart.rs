@@ -4,8 +4,6 @@
 //! `cargo bench --bench restart -- HEIGHTS` (2,000 by default). A process of its own builds the directory and is killed.
 //! With debug assertions redb walks its whole tree when it opens, which takes seconds: other builds do not.
 
-#![expect(clippy::print_stdout, reason = "a bench prints what it measured")]
-
 use std::{
     env,
     io::{BufRead as _, BufReader, Write as _},
