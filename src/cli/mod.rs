@@ -16,6 +16,7 @@ mod localnet;
 #[cfg(feature = "node")]
 mod logging;
 mod output;
+mod simulate;
 #[cfg(feature = "node")]
 mod start;
 #[cfg(feature = "node")]
@@ -54,6 +55,7 @@ enum Command {
     Import(import::Arguments),
     #[cfg(feature = "node")]
     Status(client::StatusArguments),
+    Simulate(simulate::Arguments),
 }
 
 /// Runs the command that the process was given, and returns its exit status.
@@ -75,6 +77,7 @@ pub fn main() -> ExitCode {
         Command::Import(arguments) => import::run(&arguments, json),
         #[cfg(feature = "node")]
         Command::Status(arguments) => client::status(&arguments, json),
+        Command::Simulate(arguments) => simulate::run(&arguments, json),
     };
     done.unwrap_or_else(|failure| failure.report(json))
 }
