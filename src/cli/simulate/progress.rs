@@ -57,13 +57,19 @@ impl Progress {
 
 #[cfg(feature = "node")]
 fn bar(total: u64) -> Option<indicatif::ProgressBar> {
-    use std::io::IsTerminal as _;
+    use std::{fmt, io::IsTerminal as _};
+
+    use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 
     if !std::io::stderr().is_terminal() {
         return None;
     }
-    let template = "{bar:32} {human_pos}/{human_len} seeds  {per_sec:.0}  {elapsed_precise}, {eta} to go";
-    let style = indicatif::ProgressStyle::with_template(template);
-    let style = style.unwrap_or_else(|_| indicatif::ProgressStyle::default_bar());
-    Some(indicatif::ProgressBar::new(total).with_style(style))
+    let template = "{bar:32} {human_pos}/{human_len} seeds  {rate}/s  {elapsed_precise}, {eta} to go";
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    // indicatif's own shows four decimals.
+    let style = style.with_key("rate", |state: &ProgressState, out: &mut dyn fmt::Write| {
+        // Nowhere to tell of a failure, which only spoils a word on a terminal.
+        let _ = write!(out, "{:.0}", state.per_sec());
+    });
+    Some(ProgressBar::new(total).with_style(style))
 }
