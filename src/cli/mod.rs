@@ -16,6 +16,7 @@ mod localnet;
 #[cfg(feature = "node")]
 mod logging;
 mod output;
+mod simulate;
 #[cfg(feature = "node")]
 mod start;
 #[cfg(feature = "node")]
@@ -70,6 +71,7 @@ enum Command {
     #[command(name = "command")]
     Fate(client::CommandArguments),
     Verify(verify::Arguments),
+    Simulate(simulate::Arguments),
 }
 
 /// Runs the command that the process was given, and returns its exit status.
@@ -104,6 +106,7 @@ pub fn main() -> ExitCode {
         #[cfg(feature = "node")]
         Command::Fate(arguments) => client::command(&arguments, json),
         Command::Verify(arguments) => verify::run(&arguments, json),
+        Command::Simulate(arguments) => simulate::run(&arguments, json),
     };
     done.unwrap_or_else(|failure| failure.report(json))
 }

@@ -397,6 +397,10 @@ pub struct View {
     pub voters: Vec<ValidatorIndex>,
     /// Whether it has decided.
     pub is_decided: bool,
+    /// How many verified messages it holds.
+    pub messages: usize,
+    /// How many votes and messages it holds that are not verified yet.
+    pub unverified: usize,
 }
 
 /// Where a brain leaves what it wants. Cleared and used again by the hands.

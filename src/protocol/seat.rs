@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 use super::{Effect, Event, Input, Instance, Message, Origin, Outbox, ProtocolName, Setup, To, Token, Unsigned, View};
 use crate::{
     crypto::{SecretKey, Verified},
-    types::{Digest, Time, ValidatorIndex},
+    types::{Digest, Time, ValidatorIndex, planted},
 };
 
 /// The most messages that wait for the disk.
@@ -119,10 +119,13 @@ impl Seat {
         own: &mut VecDeque<Verified<Message>>,
         errands: &mut Vec<Errand>,
     ) {
-        match after.filter(|token| *token > self.durable) {
+        match after.filter(|token| *token > self.durable && !planted::is("send-before-durable")) {
             Some(after) => {
                 if self.held.len() == HELD_MAX {
                     self.held.pop_front();
+                }
+                if planted::is("count-before-durable") {
+                    own.extend(self.sign(message.clone()));
                 }
                 self.held.push_back(Held { to, message, after });
             }

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     app::{Block, Payload},
-    types::{Height, codec},
+    types::{Height, codec, planted},
 };
 
 use super::mempool::Key;
@@ -100,7 +100,7 @@ impl Order {
     /// Takes the lowest height out if it is committed (`RP-O2`).
     pub(super) fn next_committed(&mut self) -> Option<Committed> {
         let lowest = self.heights.first_entry()?;
-        if !(lowest.get().is_recorded && lowest.get().is_executed) {
+        if !((lowest.get().is_recorded || planted::is("answer-before-durable")) && lowest.get().is_executed) {
             return None;
         }
         let (height, _) = lowest.remove_entry();

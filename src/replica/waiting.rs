@@ -50,6 +50,11 @@ impl Room {
         dropped
     }
 
+    /// How many frames wait.
+    pub fn waiting(&self) -> usize {
+        self.frames.len()
+    }
+
     /// Everything that waits for `height` or below, in order of arrival.
     pub fn take(&mut self, height: Height) -> Vec<Early> {
         let (taken, kept) = std::mem::take(&mut self.frames).into_iter().partition(|early| early.height <= height);

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::disk::SimDisk;
+use super::{Dice, disk::SimDisk};
 use crate::{
     app::Block,
     config::Genesis,
-    journal::{Entry, Journal, Salt},
+    journal::{Disk as _, Entry, Journal, Salt},
     protocol::{Abstention, Record},
     store::MemoryRows,
     types::{Digest, Height},
@@ -32,6 +32,17 @@ impl Estate {
         let disk = SimDisk::prepared(PREPARED_BYTES);
         let journal = Journal::create(disk, genesis.chain_id(), Salt::new([7; 16])).expect(HAS_ROOM);
         Self { disk: journal.into_disk(), rows: MemoryRows::default() }
+    }
+
+    /// Flips bits of one byte of the journal.
+    pub fn rot(&mut self, dice: &mut Dice) {
+        let Some(segment) = self.disk.segments().ok().and_then(|segments| segments.last().copied()) else { return };
+        let length = self.disk.bytes(segment).map_or(0, <[u8]>::len) as u64;
+        if let Ok(offset) = usize::try_from(dice.below(length))
+            && length > 0
+        {
+            self.disk.rot(segment, offset, 1 << dice.below(8));
+        }
     }
 
     /// What `start --rejoin` makes when everything is lost: an empty journal that says so (`OB-10`).

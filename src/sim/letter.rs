@@ -3,7 +3,7 @@
 use crate::{
     app::{Block, Header, Receipt},
     journal::Entry,
-    protocol::{self, Electorate, Message, Origin, Token},
+    protocol::{self, Electorate, Evidence, Message, Origin, Token},
     replica::{
         self, Fate, Peer, Ticket,
         wire::{Frame, Request, Response},
@@ -109,11 +109,21 @@ pub struct Turn {
     pub fates: Vec<(Ticket, Fate)>,
     /// What was executed.
     pub executed: Vec<Execution>,
+    /// What is on disk from now on.
+    pub persisted: Vec<Entry>,
+    /// What was accused of a lie, in which instance.
+    pub accusations: Vec<(Electorate, Evidence)>,
+    /// What a brain says only more than a third of liars can have done.
+    pub alarms: Vec<String>,
+    /// The disk failed: the process ends.
+    pub fault: Option<String>,
 }
 
 /// What a validator executed.
 #[derive(Debug)]
 pub struct Execution {
+    /// Which instance decided it.
+    pub instance: Digest,
     /// The new tip.
     pub header: Header,
     /// The block.

@@ -1,114 +1,76 @@
-//! The network of a world: what it does to a message on its way. And, in the same place, everything else that goes wrong.
+//! The network of a world: what it does to a message on its way.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
-use super::Dice;
-
-/// How bad things are. All chances are per mille.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Faults {
-    /// A message is lost.
-    pub loss: u64,
-    /// A message arrives twice.
-    pub duplication: u64,
-    /// The longest way of a message.
-    pub delay_max: Duration,
-    /// A letter within a validator waits for long: its disk, its verifier or its scheduler is busy.
-    pub stall: u64,
-    /// The longest of these waits.
-    pub stall_max: Duration,
-    /// Every so often a random validator crashes with the loss of what it had not synced; zero: never.
-    pub crash_interval: Duration,
-    /// The longest time a crashed validator stays down.
-    pub down_max: Duration,
-    /// Every so often the network splits in two or heals; zero: never.
-    pub partition_interval: Duration,
-    /// When all faults end and liveness is demanded.
-    pub stabilisation: Duration,
-}
-
-impl Faults {
-    /// A quiet network.
-    pub const NONE: Self = Self {
-        loss: 0,
-        duplication: 0,
-        delay_max: Duration::from_millis(2),
-        stall: 0,
-        stall_max: Duration::ZERO,
-        crash_interval: Duration::ZERO,
-        down_max: Duration::ZERO,
-        partition_interval: Duration::ZERO,
-        stabilisation: Duration::ZERO,
-    };
-
-    /// Some loss, some crashes.
-    pub const LIGHT: Self = Self {
-        loss: 20,
-        duplication: 20,
-        delay_max: Duration::from_millis(20),
-        stall: 0,
-        stall_max: Duration::ZERO,
-        crash_interval: Duration::from_secs(3),
-        down_max: Duration::from_millis(1500),
-        partition_interval: Duration::ZERO,
-        stabilisation: Duration::from_secs(10),
-    };
-
-    /// A bad day.
-    pub const HEAVY: Self = Self {
-        loss: 200,
-        duplication: 100,
-        delay_max: Duration::from_millis(150),
-        stall: 5,
-        stall_max: Duration::from_millis(300),
-        crash_interval: Duration::from_millis(800),
-        down_max: Duration::from_secs(3),
-        partition_interval: Duration::from_secs(2),
-        stabilisation: Duration::from_secs(20),
-    };
-
-    /// The faults of a world after its stabilisation.
-    #[must_use]
-    pub fn healed(self) -> Self {
-        Self { delay_max: self.delay_max.min(Duration::from_millis(20)), ..Self::NONE }
-    }
-}
+use super::{Dice, Faults, letter::Mail};
+use crate::types::{Time, codec};
 
 /// Links between validators.
 #[derive(Clone, Debug)]
 pub struct Network {
     /// What happens to messages.
     pub faults: Faults,
-    /// Those on the far side of a partition.
-    far: BTreeSet<usize>,
+    /// Links that lose everything, in one direction each.
+    cut: BTreeSet<(usize, usize)>,
+    /// Until when each link is busy with what was sent before.
+    busy: BTreeMap<(usize, usize), Time>,
 }
 
 impl Network {
     /// Everyone reaches everyone.
     pub fn new(faults: Faults) -> Self {
-        Self { faults, far: BTreeSet::new() }
+        Self { faults, cut: BTreeSet::new(), busy: BTreeMap::new() }
     }
 
     /// The delays after which copies of a message arrive; none when it is lost.
-    pub fn send(&self, from: usize, to: usize, dice: &mut Dice) -> Vec<Duration> {
-        if self.far.contains(&from) != self.far.contains(&to) || dice.chance(self.faults.loss) {
+    pub fn send(&mut self, now: Time, from: usize, to: usize, mail: &Mail, dice: &mut Dice) -> Vec<Duration> {
+        let faults = self.faults;
+        if self.cut.contains(&(from, to)) || dice.chance(faults.loss) {
             return Vec::new();
         }
-        let copies = if dice.chance(self.faults.duplication) { 2 } else { 1 };
-        (0..copies).map(|_| dice.span(Duration::from_micros(50), self.faults.delay_max)).collect()
+        let queued = self.queue(now, from, to, mail);
+        let copies = if dice.chance(faults.duplication) { 2 } else { 1 };
+        let delay = |dice: &mut Dice| {
+            let longest = if dice.chance(faults.straggle) { faults.straggle_max } else { faults.delay_max };
+            queued + dice.span(Duration::from_micros(50), longest)
+        };
+        (0..copies).map(|_| delay(dice)).collect()
     }
 
-    /// Splits the validators at random, or heals a split.
+    /// How long a message waits for the link, and then takes to pass it.
+    fn queue(&mut self, now: Time, from: usize, to: usize, mail: &Mail) -> Duration {
+        let Some(rate) = self.faults.bytes_per_ms.filter(|rate| *rate > 0) else { return Duration::ZERO };
+        let bytes = match mail {
+            Mail::Frame(frame) => codec::encode(frame).len(),
+            Mail::Request(_, request) => codec::encode(request).len(),
+            Mail::Response(_, response) => codec::encode(response).len(),
+        };
+        let micros = (bytes as u64).saturating_mul(1000) / rate;
+        let free = self.busy.get(&(from, to)).copied().unwrap_or_default().max(now);
+        let done = free.plus(Duration::from_micros(micros));
+        self.busy.insert((from, to), done);
+        done.since(now)
+    }
+
+    /// Splits the nodes at random, in both directions or in one; or heals a split.
     pub fn repartition(&mut self, nodes: usize, dice: &mut Dice) {
-        if self.far.is_empty() {
-            self.far = (0..nodes).filter(|_| dice.chance(500)).collect();
-        } else {
-            self.heal();
+        if !self.cut.is_empty() {
+            return self.heal();
+        }
+        let far: BTreeSet<usize> = (0..nodes).filter(|_| dice.chance(500)).collect();
+        let is_one_way = dice.chance(300);
+        for (from, to) in (0..nodes).flat_map(|from| (0..nodes).map(move |to| (from, to))) {
+            if far.contains(&from) != far.contains(&to) && !(is_one_way && far.contains(&from)) {
+                self.cut.insert((from, to));
+            }
         }
     }
 
     /// Everyone reaches everyone again.
     pub fn heal(&mut self) {
-        self.far.clear();
+        self.cut.clear();
     }
 }

@@ -1,6 +1,6 @@
 //! What the hands of a validator must do, as stories of one validator alone.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
@@ -32,8 +32,8 @@ fn node() -> Node {
         command_bytes_max: 1 << 12,
         validators: vec![Validator { public_key: key.public_key(), power: Power::new(1) }],
     };
-    let identity = Identity { index: 0, key, peers: vec![Some(ValidatorIndex::new(0))] };
-    Node::start(&Arc::new(genesis), &identity, None, Timing::default())
+    let identity = Identity { index: 0, key, peers: vec![Some(ValidatorIndex::new(0))], ahead: Duration::ZERO };
+    Node::start(&Arc::new(genesis), &identity, None, Timing::default()).unwrap().0
 }
 
 fn command(number: u64) -> Command {

@@ -8,6 +8,7 @@ pub mod bounded;
 pub mod codec;
 pub mod number;
 pub mod octets;
+pub mod planted;
 pub mod power;
 pub mod time;
 pub mod validator;

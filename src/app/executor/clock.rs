@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::super::State;
 use crate::{
     store::Rows,
-    types::{CrashModel, Power, PublicKey, Tally, ValidatorIndex, ValidatorSet},
+    types::{CrashModel, Power, PublicKey, Tally, ValidatorIndex, ValidatorSet, planted},
 };
 
 /// The samples of the validators, by index.
@@ -24,6 +24,9 @@ impl BlockClock {
     /// Reads the samples that are in the state.
     pub fn open(rows: &dyn Rows, set: Arc<ValidatorSet>, created_at_ms: u64) -> Self {
         let state = State::new(rows);
+        if planted::is("forgotten-samples") {
+            return Self { samples: vec![created_at_ms; set.len()], set };
+        }
         let read = |key| state.system(&name(key)).map_or(created_at_ms, |row| decode(&row));
         let samples = set.members().iter().map(|member| read(&member.public_key)).collect();
         Self { set, samples }

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     protocol::{self, Effect, Event, Outbox, Slot, To, Token, Verdict, payload_root},
-    types::{Digest, ValidatorIndex},
+    types::{Digest, ValidatorIndex, planted},
 };
 
 impl Streamlette {
@@ -71,13 +71,13 @@ impl Streamlette {
     /// Votes for the first message of the current tick that the rules allow (`SL-V1`, `SL-V4`, `SL-V5`).
     pub(super) fn vote(&mut self, out: &mut Outbox) {
         let tick = self.turn.tick;
-        if self.takes_part().is_none() || self.safety.last_vote_tick() >= Some(tick) {
+        if self.takes_part().is_none() || (self.safety.last_vote_tick() >= Some(tick) && !planted::is("late-voting")) {
             return;
         }
-        for target in self.tree.of_tick(tick).to_vec() {
+        for target in self.candidates(tick) {
             let Some(node) = self.tree.get(&target) else { continue };
             let (header, parent) = (node.header, node.header.parent());
-            if !self.tree.is_tip(parent) || !self.safety.may_vote(tick, self.depth(parent)) {
+            if !self.tree.is_tip(parent) || !self.safety.may_vote(header.tick(), self.depth(parent)) {
                 continue;
             }
             if !self.is_valid(&target, out) {
@@ -93,6 +93,16 @@ impl Streamlette {
         }
     }
 
+    /// What may be voted for: the messages of the current tick (`SL-V4`).
+    fn candidates(&self, tick: Tick) -> Vec<Digest> {
+        if planted::is("late-voting") {
+            let is_new = |id: &Digest| self.setup.me.is_some_and(|me| !self.desk.is_flying(id, me));
+            let unvoted = self.tree.iter().filter(|(_, node)| self.setup.me.is_some_and(|me| !node.has_vote(me)));
+            return unvoted.map(|(id, _)| *id).filter(is_new).collect();
+        }
+        self.tree.of_tick(tick).to_vec()
+    }
+
     /// Whether the application lets us vote for it; asks if it does not know yet. Solicits pass: what they extend
     /// was notarized, hence valid for honest voters (`SL-V5`).
     fn is_valid(&mut self, target: &Digest, out: &mut Outbox) -> bool {
@@ -105,7 +115,7 @@ impl Streamlette {
             let (id, height, proposer) = (header.payload_root, self.setup.height, header.leader);
             out.act(Effect::Validate { id, height, proposer, payload });
         }
-        node.validity == Validity::Valid
+        node.validity == Validity::Valid || planted::is("never-validate")
     }
 
     pub(super) fn on_verdict(&mut self, payload: &Digest, verdict: Verdict) {

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     protocol::Origin,
-    types::{Bitmap, Digest, Signature, Tally, ValidatorIndex, ValidatorSet},
+    types::{Bitmap, Digest, Signature, Tally, ValidatorIndex, ValidatorSet, planted},
 };
 
 /// Votes of one voter that are held at most.
@@ -114,7 +114,7 @@ impl Desk {
         if places.iter().any(|known| known.vote == held.vote && known.signature == held.signature) {
             return;
         }
-        if places.len() < HELD_PER_VOTER {
+        if places.len() < HELD_PER_VOTER || planted::is("endless-desk") {
             places.push(held);
         } else if is_from(held.origin, held.voter)
             && let Some(place) = places.iter_mut().find(|known| !is_from(known.origin, known.voter))
@@ -149,6 +149,11 @@ impl Desk {
     /// Takes back the messages that wait.
     pub fn release_waiting(&mut self) -> Vec<(Origin, Diff)> {
         std::mem::take(&mut self.waiting).into_values().collect()
+    }
+
+    /// How many votes and messages are here.
+    pub fn len(&self) -> usize {
+        self.waiting.len() + self.held.iter().map(Vec::len).sum::<usize>()
     }
 
     /// Forgets what lies more than the window behind.

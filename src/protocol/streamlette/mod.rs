@@ -184,6 +184,8 @@ impl Instance for Streamlette {
             is_wanted: self.turn.timer.is_some(),
             voters: voters.into_iter().collect(),
             is_decided: matches!(self.phase, Phase::Decided(_)),
+            messages: self.tree.len(),
+            unverified: self.desk.len(),
         }
     }
 

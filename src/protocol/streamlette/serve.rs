@@ -13,7 +13,7 @@ use super::{
 use crate::{
     crypto::Verified,
     protocol::{self, Effect, Event, Judgement, Origin, Outbox, Rejection, To, payload_root},
-    types::{Time, ValidatorIndex, codec},
+    types::{Time, ValidatorIndex, codec, planted},
 };
 
 /// A decision, ready to be passed on.
@@ -105,7 +105,7 @@ impl Streamlette {
     }
 
     pub(super) fn ask(&self, peer: Option<ValidatorIndex>, out: &mut Outbox) {
-        let Some(peer) = peer.filter(|peer| Some(*peer) != self.setup.me) else { return };
+        let Some(peer) = peer.filter(|peer| Some(*peer) != self.setup.me && !planted::is("never-pull")) else { return };
         let summary = Summary::of(self.turn.tick, &self.tree, &self.wants);
         out.act(Effect::Ask { peer, summary: protocol::Summary::Streamlette(summary) });
     }

@@ -1,32 +1,106 @@
 //! What must hold in every world, whatever the seed. Each checker recomputes what it needs from what it sees and calls
-//! no production predicate.
+//! no production predicate: quorums, ancestry, signatures and replays are its own arithmetic.
+//!
+//! Checkers see what honest validators do. What liars send is shown as well, and marked, for a vote can be judged only
+//! by what it was for.
 
 mod agreement;
-mod equivocation;
+mod bounded;
+mod certificate;
+mod durable;
+mod evidence;
 mod exactly_once;
+mod justified;
 mod liveness;
+mod one_vote;
+mod order;
 #[cfg(test)]
 pub(super) mod planted;
+mod real_time;
+mod state_root;
+mod validity;
+
+use std::sync::Arc;
 
 pub use agreement::Agreement;
-pub use equivocation::Equivocation;
+pub use bounded::Bounded;
+pub use certificate::CertificateSoundness;
+pub use durable::DurableBeforeVisible;
+pub use evidence::{HonestEvidence, accused};
 pub use exactly_once::ExactlyOnce;
+pub use justified::JustifiedVotes;
 pub use liveness::Liveness;
+pub use one_vote::OneVote;
+pub use order::InOrder;
+pub use real_time::RealTime;
+pub use state_root::EqualStates;
+pub use validity::Validity;
 
+use super::{letter::Mail, node::Size};
 use crate::{
     app::{Block, Header, Receipt},
-    protocol::Message,
+    journal::Entry,
+    protocol::{Electorate, Evidence},
     replica::Fate,
-    types::{Digest, Height, Time},
+    types::{Digest, Height, Time, ValidatorIndex, ValidatorSet},
 };
+
+/// What is known of a world before it begins.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// Who votes.
+    pub set: Arc<ValidatorSet>,
+    /// Which validator each node is.
+    pub peers: Vec<Option<ValidatorIndex>>,
+    /// How many heights are live at once.
+    pub window: u64,
+    /// The most bytes of a payload.
+    pub payload_bytes_max: usize,
+    /// The most commands that wait.
+    pub mempool_commands_max: usize,
+    /// The most bytes of them.
+    pub mempool_bytes_max: usize,
+}
 
 /// What a checker sees.
 #[derive(Debug)]
 pub enum Sight<'a> {
+    /// A validator begins another life with what its journal remembers.
+    Remembered {
+        /// Which validator.
+        node: usize,
+        /// What.
+        entries: &'a [Entry],
+    },
+    /// A journal that only crashed cannot be opened.
+    Unopened {
+        /// Whose.
+        node: usize,
+        /// Why.
+        what: &'a str,
+    },
+    /// Something is on a validator's disk.
+    Persisted {
+        /// Whose.
+        node: usize,
+        /// What.
+        entries: &'a [Entry],
+    },
+    /// Something leaves a node.
+    Sent {
+        /// Which.
+        node: usize,
+        /// Whether that node is honest.
+        is_honest: bool,
+        /// What.
+        mail: &'a Mail,
+    },
     /// A validator executed a block (again, possibly, after a crash).
     Executed {
         /// Which validator.
         node: usize,
+        /// Which instance decided it.
+        instance: Digest,
         /// The new tip.
         header: &'a Header,
         /// The block.
@@ -34,8 +108,38 @@ pub enum Sight<'a> {
         /// Outcomes.
         receipts: &'a [(Digest, Receipt)],
     },
-    /// A client was told that its command is committed.
+    /// A validator has evidence against another one.
+    Accused {
+        /// Whose signatures it is checked against.
+        electorate: &'a Electorate,
+        /// The proof.
+        evidence: &'a Evidence,
+        /// Whether the accused is honest.
+        is_honest: bool,
+    },
+    /// A validator says that more than a third must lie.
+    Alarmed {
+        /// Which.
+        node: usize,
+        /// What it saw.
+        what: &'a str,
+    },
+    /// A validator was looked into.
+    Measured {
+        /// Which.
+        node: usize,
+        /// How much it holds.
+        size: Size,
+    },
+    /// A client began to wait for a command.
+    Submitted {
+        /// The command.
+        command: Digest,
+    },
+    /// A client was told by an honest validator that its command is committed.
     Answered {
+        /// By which validator.
+        node: usize,
         /// The command.
         command: Digest,
         /// At which height.
@@ -48,23 +152,11 @@ pub enum Sight<'a> {
         /// What the client was told.
         fate: &'a Fate,
     },
-    /// A validator sent a message of an instance.
-    Sent {
-        /// The instance.
-        instance: &'a Digest,
-        /// The message.
-        message: &'a Message,
-    },
-    /// A client began to wait for a command.
-    Submitted {
-        /// The command.
-        command: Digest,
-    },
     /// The world ends.
     End {
         /// When.
         now: Time,
-        /// The headers of the tips of all validators that are up.
+        /// The headers of the tips of all honest validators that are up.
         tips: &'a [Header],
     },
 }
@@ -81,12 +173,50 @@ pub trait Checker {
     fn see(&mut self, sight: &Sight<'_>) -> Result<(), String>;
 }
 
-/// All of them.
-pub fn all() -> Vec<Box<dyn Checker>> {
+/// The ids of all of them.
+pub const IDS: [&str; 13] = [
+    "certificate",
+    "validity",
+    "agreement",
+    "one-vote",
+    "durable",
+    "justified",
+    "exactly-once",
+    "in-order",
+    "state-root",
+    "real-time",
+    "bounded",
+    "evidence",
+    "liveness",
+];
+
+/// All of them, for one world. When several have something to say of one thing, the first is heard: causes come before
+/// what follows from them.
+pub fn all(facts: &Facts) -> Vec<Box<dyn Checker>> {
     vec![
+        Box::new(CertificateSoundness::new(facts.clone())),
+        Box::new(Validity::new(facts.clone())),
         Box::<Agreement>::default(),
-        Box::<Equivocation>::default(),
+        Box::new(OneVote::new(facts.clone())),
+        Box::new(DurableBeforeVisible::new(facts.clone())),
+        Box::new(JustifiedVotes::new(facts.clone())),
         Box::<ExactlyOnce>::default(),
+        Box::<InOrder>::default(),
+        Box::<EqualStates>::default(),
+        Box::<RealTime>::default(),
+        Box::new(Bounded::new(facts.clone())),
+        Box::new(HonestEvidence),
         Box::<Liveness>::default(),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_checker_is_listed() {
+        let ids: Vec<_> = all(&planted::facts()).iter().map(|checker| checker.id()).collect();
+        assert_eq!(ids, IDS);
+    }
 }

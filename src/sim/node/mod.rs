@@ -3,6 +3,8 @@
 //! The hands do what the actors do and nothing more: they translate errands and effects into [`Letter`]s for other
 //! mailboxes of the same validator and [`Mail`] for other validators. The world decides when each is delivered.
 
+mod effect;
+
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{
@@ -16,18 +18,18 @@ use crate::{
     app::{self, Block, Command, Executor, Header},
     config::Genesis,
     crypto::{BatchRng, SecretKey, admit, seeded_rng},
-    journal::{Entry, Journal},
+    journal::{Entry, Journal, OpenError},
     protocol::{
-        self, Abstention, Effect, Electorate, Message, Origin, Record, Summary, Timing,
+        self, Effect, Electorate, Event, Message, Origin, Record, Summary, Timing,
         seat::{Errand, Seat},
     },
     replica::{
-        self, Fate, Peer, Recovered, Replica, Settings,
+        self, Fate, Peer, Recovered, Replica, Settings, View,
         waiting::{Early, Room},
         wire::{Frame, PeerStatus, Request, Response},
     },
     store::MemoryRows,
-    types::{BoundedVec, Digest, Height, Time, ValidatorIndex, ValidatorSet},
+    types::{Digest, Height, Time, ValidatorIndex, ValidatorSet},
 };
 
 struct Sitting {
@@ -38,6 +40,7 @@ struct Sitting {
 /// A validator.
 pub struct Node {
     index: usize,
+    ahead: Duration,
     genesis: Arc<Genesis>,
     set: Arc<ValidatorSet>,
     key: SecretKey,
@@ -47,6 +50,8 @@ pub struct Node {
     executor: Executor,
     early: Room,
     status: PeerStatus,
+    /// The last height that is executed and durable.
+    committed: Height,
     records: BTreeMap<Digest, Vec<Record>>,
     /// What the store shows, and what of it is on disk.
     rows: MemoryRows,
@@ -58,6 +63,10 @@ pub struct Node {
 
 /// Commits after which the store is written; until then a crash takes it back and the journal replays.
 const FLUSH_EVERY: usize = 5;
+/// The most bytes of commands that wait.
+pub const MEMPOOL_BYTES_MAX: usize = 1 << 20;
+/// The most commands that wait.
+pub const MEMPOOL_COMMANDS_MAX: usize = 10_000;
 /// The most bytes of an answer to a peer.
 const ANSWER_BYTES: usize = 1 << 20;
 
@@ -70,18 +79,46 @@ pub struct Identity {
     pub key: SecretKey,
     /// Which validator each node of the world is.
     pub peers: Vec<Option<ValidatorIndex>>,
+    /// How far its wall clock is ahead of the world's.
+    pub ahead: Duration,
+}
+
+/// How much a validator holds, to be compared with what it may hold.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Size {
+    /// Live instances.
+    pub instances: usize,
+    /// Messages of the largest of their trees.
+    pub messages: usize,
+    /// Unverified parts of messages that the busiest of them holds.
+    pub unverified: usize,
+    /// Frames that came before their instance.
+    pub early: usize,
+    /// Commands that wait.
+    pub mempool_commands: usize,
+    /// Their bytes.
+    pub mempool_bytes: usize,
 }
 
 impl Node {
-    /// Starts a validator on what it left behind, or on an empty disk.
+    /// Starts a validator on what it left behind, or on an empty disk; says what it remembers.
+    ///
+    /// # Errors
+    /// What the journal says: a crash must never bring it to that, rot may.
     ///
     /// # Panics
-    /// If the journal refuses to open: a crash must never do that to it.
-    pub fn start(genesis: &Arc<Genesis>, identity: &Identity, estate: Option<Estate>, timing: Timing) -> Self {
+    /// If a simulated disk has no room for an empty journal, or genesis is not valid.
+    pub fn start(
+        genesis: &Arc<Genesis>,
+        identity: &Identity,
+        estate: Option<Estate>,
+        timing: Timing,
+    ) -> Result<(Self, Vec<Entry>), OpenError> {
         let set = genesis.validate().expect("a world's genesis is valid");
         let chain = genesis.chain_id();
         let estate = estate.unwrap_or_else(|| Estate::new(genesis));
-        let (journal, recovered) = Journal::open(estate.disk, chain).expect("a crash never breaks a journal");
+        let (journal, recovered) = Journal::open(estate.disk, chain)?;
+        let remembered = recovered.entries.clone();
         let mut rows = estate.rows;
         let (executor, initial) = Executor::open(Box::new(Ledger), genesis, &rows);
         if let Some(changes) = initial {
@@ -94,15 +131,18 @@ impl Node {
             genesis: Arc::clone(genesis),
             me,
             timing,
-            mempool_bytes_max: 1 << 20,
-            mempool_commands_max: 10_000,
+            mempool_bytes_max: MEMPOOL_BYTES_MAX,
+            mempool_commands_max: MEMPOOL_COMMANDS_MAX,
             status_interval: Duration::from_millis(500),
             fetch_timeout: Duration::from_secs(1),
         };
         let recovered = Recovered { headers, owners: executor.owners(), decided, oldest: Height::FIRST, abstention };
         let replica = Replica::new(settings, recovered);
-        Self {
+        // What is in the store was journaled before, and the journal comes back.
+        let committed = executor.tip().height;
+        let node = Self {
             index: identity.index,
+            ahead: identity.ahead,
             genesis: Arc::clone(genesis),
             set,
             key: identity.key.clone(),
@@ -112,13 +152,15 @@ impl Node {
             deciders: BTreeMap::new(),
             executor,
             early: Room::default(),
+            committed,
             records,
             flushed: rows.clone(),
             rows,
             since_flush: 0,
             journal,
             rng: seeded_rng(identity.index as u64),
-        }
+        };
+        Ok((node, remembered))
     }
 
     /// What a crash leaves: synced bytes of the journal, the store as it was last written, and what the dice say of
@@ -139,15 +181,43 @@ impl Node {
         Estate { disk, rows: self.flushed }
     }
 
+    /// From one of the next writes on, the disk is full.
+    pub fn fill_disk(&mut self, writes: u64) {
+        self.journal.disk_mut().fail_after(writes);
+    }
+
+    /// The trees of its live instances, for people.
+    pub fn graphs(&self) -> impl Iterator<Item = (Height, String)> {
+        self.deciders.iter().map(|(height, sitting)| (*height, sitting.seat.graphviz()))
+    }
+
+    /// How much it holds.
+    pub fn size(&self) -> Size {
+        let views: Vec<_> = self.deciders.values().map(|sitting| sitting.seat.view()).collect();
+        let View { mempool_commands, mempool_bytes, .. } = self.replica.view();
+        Size {
+            instances: views.len(),
+            messages: views.iter().map(|view| view.messages).max().unwrap_or(0),
+            unverified: views.iter().map(|view| view.unverified).max().unwrap_or(0),
+            early: self.early.waiting(),
+            mempool_commands,
+            mempool_bytes,
+        }
+    }
+
+    fn wall_ms(&self, now: Time) -> u64 {
+        now.plus(self.ahead).as_micros() / 1000
+    }
+
     /// The last executed header.
     pub fn tip(&self) -> &Header {
         self.executor.tip()
     }
 
-    /// What a client is told at once: where its command was executed, if it was.
+    /// What a client is told at once: where its command was committed, if it was.
     pub fn reply(&self, command: &Digest) -> Option<Fate> {
         let (height, receipt) = app::reply(&self.rows, command)?;
-        (height <= self.replica.view().executed).then_some(Fate::Committed { height, receipt })
+        (height <= self.committed).then_some(Fate::Committed { height, receipt })
     }
 
     /// The earliest deadline of all its brains, and whose it is (`None`: the ordering brain's).
@@ -165,9 +235,6 @@ impl Node {
     }
 
     /// Delivers a letter.
-    ///
-    /// # Panics
-    /// If the journal fails: a disk of the world never does while its validator is up.
     pub fn deliver(&mut self, now: Time, letter: Letter, turn: &mut Turn) {
         match letter {
             Letter::Frame(from, frame) => self.frame(now, from, frame, turn),
@@ -191,7 +258,11 @@ impl Node {
                 for entry in &entries {
                     self.journal.append(entry);
                 }
-                self.journal.flush().expect("a simulated disk does not fail");
+                if let Err(fault) = self.journal.flush() {
+                    turn.fault = Some(fault.to_string());
+                    return;
+                }
+                turn.persisted.extend(entries);
                 turn.letters.push(match then {
                     Then::Recorded(height) => Letter::Replica(replica::Input::Recorded { height }),
                     Then::Abstained(through) => Letter::Replica(replica::Input::Abstained { through }),
@@ -287,7 +358,7 @@ impl Node {
         let (header, receipts, turns) = (executed.header, executed.receipts, executed.turn);
         let input = replica::Input::Executed { header: header.clone(), receipts: receipts.clone(), turn: turns };
         turn.letters.push(Letter::Replica(input));
-        turn.executed.push(Execution { header, block, receipts });
+        turn.executed.push(Execution { instance, header, block, receipts });
     }
 
     fn verify(&mut self, height: Height, origin: Origin, message: Message, turn: &mut Turn) {
@@ -317,6 +388,10 @@ impl Node {
         let instance = sitting.electorate.id;
         let (mut errands, mut events) = (Vec::new(), Vec::new());
         sitting.seat.step(now, input, &mut errands, &mut events);
+        turn.alarms.extend(events.into_iter().filter_map(|event| match event {
+            Event::Fatal { what } => Some(what),
+            _ => None,
+        }));
         let (mut answer, mut entries, mut through) = (None, Vec::new(), None);
         for errand in errands {
             match errand {
@@ -326,51 +401,13 @@ impl Node {
                     entries.push(Entry::Instance { height, instance, record });
                     through = Some(token);
                 }
-                Errand::Act(effect) => self.act(height, instance, effect, turn),
+                Errand::Act(effect) => self.act(now, height, instance, effect, turn),
             }
         }
         if let Some(token) = through {
             turn.letters.push(Letter::Append(entries, Then::Durable(height, token)));
         }
         answer
-    }
-
-    fn act(&self, height: Height, instance: Digest, effect: Effect, turn: &mut Turn) {
-        match effect {
-            Effect::Verify { origin, message } => turn.letters.push(Letter::Verify(height, origin, message)),
-            Effect::Ask { peer, summary } => {
-                if let Some(node) = self.peers.iter().position(|validator| *validator == Some(peer)) {
-                    let request = Request::Diff { height, instance, summary };
-                    turn.mail.push((node, Mail::Request(Question::Ask(height), request)));
-                }
-            }
-            Effect::Build { slot, .. } => {
-                // The world's wall clock is not asked: every proposer believes in the same moment.
-                turn.letters.push(Letter::Replica(replica::Input::Build { slot, wall_ms: 1 }));
-            }
-            Effect::Validate { id, height, proposer, payload } => {
-                turn.letters.push(Letter::Validate(height, proposer, id, payload));
-            }
-            Effect::Decided { height, payload, certificate } => {
-                let block = Block { height, payload, certificate };
-                turn.letters.push(Letter::Replica(replica::Input::Decided { block }));
-            }
-            _ => {}
-        }
-    }
-
-    fn post(&self, height: Height, instance: Digest, to: &protocol::To, message: Message, turn: &mut Turn) {
-        let frame = Frame::Instance { height, instance, message };
-        for (node, validator) in self.peers.iter().enumerate() {
-            let is_addressed = match to {
-                protocol::To::One(one) => *validator == Some(*one),
-                protocol::To::Some(some) => validator.is_some_and(|validator| some.contains(&validator)),
-                protocol::To::Validators | protocol::To::Everyone => true,
-            };
-            if is_addressed && node != self.index {
-                turn.mail.push((node, Mail::Frame(frame.clone())));
-            }
-        }
     }
 
     fn step_replica(&mut self, now: Time, input: replica::Input, turn: &mut Turn) {
@@ -384,64 +421,16 @@ impl Node {
         };
         let mut out = replica::Outbox::default();
         self.replica.step(now, input, &mut out);
+        for event in out.events {
+            if let replica::Event::Committed { height, .. } = event {
+                self.committed = self.committed.max(height);
+            }
+        }
         for effect in out.effects {
             self.act_replica(now, effect, turn);
         }
         if let Some(input) = told {
             turn.letters.extend(self.deciders.keys().map(|height| Letter::Decider(*height, input.clone())));
-        }
-    }
-
-    fn act_replica(&mut self, now: Time, effect: replica::Effect, turn: &mut Turn) {
-        match effect {
-            replica::Effect::Open { setup } => self.open(now, setup, turn),
-            replica::Effect::Close { height } => {
-                self.deciders.remove(&height);
-            }
-            replica::Effect::Demand { height, commands_since, waited_on } => {
-                let demand = protocol::Input::Demand { commands_since, waited_on };
-                turn.letters.push(Letter::Decider(height, demand));
-            }
-            replica::Effect::Offer { slot, payload } => {
-                turn.letters.push(Letter::Decider(slot.height, protocol::Input::Payload { slot, payload }));
-            }
-            replica::Effect::Record { block } => {
-                let then = Then::Recorded(block.height);
-                turn.letters.push(Letter::Append(vec![Entry::Decided { block }], then));
-            }
-            replica::Effect::Execute { block, instance } => turn.letters.push(Letter::Execute(block, instance)),
-            replica::Effect::Forward { to, commands } => {
-                let Ok(commands) = BoundedVec::try_from(commands) else { return };
-                for (node, validator) in self.peers.iter().enumerate() {
-                    if node != self.index && validator.is_some_and(|validator| to.contains(&validator)) {
-                        turn.mail.push((node, Mail::Frame(Frame::Commands(commands.clone()))));
-                    }
-                }
-            }
-            replica::Effect::Fetch { peer, from } => {
-                turn.mail.push((node_of(peer), Mail::Request(Question::Fetch, Request::Blocks { from })));
-            }
-            replica::Effect::Check { peer, block, electorate } => {
-                turn.letters.push(Letter::CheckBlock(peer, block, electorate));
-            }
-            replica::Effect::Announce { to, status } => {
-                self.status = status;
-                self.announce(to, turn);
-            }
-            replica::Effect::Enlighten { peer, .. } => self.announce(Some(peer), turn),
-            replica::Effect::Abstain { through } => {
-                let entry = Entry::Abstention(Abstention::Through(through));
-                turn.letters.push(Letter::Append(vec![entry], Then::Abstained(through)));
-            }
-            replica::Effect::Blame { .. } => {}
-            replica::Effect::Reply { ticket, fate } => turn.fates.push((ticket, fate)),
-        }
-    }
-
-    fn announce(&self, to: Option<Peer>, turn: &mut Turn) {
-        let nodes = 0..self.peers.len();
-        for node in nodes.filter(|node| *node != self.index && to.is_none_or(|peer| node_of(peer) == *node)) {
-            turn.mail.push((node, Mail::Frame(Frame::Status { status: self.status, wall_ms: 0 })));
         }
     }
 

@@ -1,0 +1,99 @@
+//! `validity`: what is decided could be voted for. Its payload is well formed, within its limit, names its true
+//! proposer, repeats no command, and holds none that has expired or was executed before anyone could vote for it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Checker, Facts, Sight};
+use crate::{
+    app::{Block, Payload},
+    protocol::Certificate,
+    types::{Digest, Height, codec},
+};
+
+/// See the file's header.
+#[derive(Debug)]
+pub struct Validity {
+    facts: Facts,
+    /// Where each command was decided first.
+    first: BTreeMap<Digest, Height>,
+}
+
+impl Validity {
+    /// For a world of these facts.
+    pub fn new(facts: Facts) -> Self {
+        Self { facts, first: BTreeMap::new() }
+    }
+
+    fn check(&mut self, block: &Block) -> Result<(), String> {
+        let Certificate::Streamlette(certificate) = &block.certificate;
+        if block.payload.len() > self.facts.payload_bytes_max {
+            return Err(format!("it has {} bytes", block.payload.len()));
+        }
+        let payload: Payload = codec::decode(&block.payload).map_err(|error| format!("it is no payload: {error}"))?;
+        if codec::encode(&payload) != block.payload {
+            return Err("its encoding is not the canonical one".into());
+        }
+        if payload.proposer != certificate.proposal.leader {
+            return Err(format!("{} proposed it in the name of {}", certificate.proposal.leader, payload.proposer));
+        }
+        let mut ids = BTreeSet::new();
+        for command in &payload.commands {
+            let id = command.id();
+            if !ids.insert(id) {
+                return Err(format!("it holds {id:?} twice"));
+            }
+            if command.expires_at_height.is_some_and(|last| last < block.height) {
+                return Err(format!("{id:?} has expired"));
+            }
+            let first = *self.first.entry(id).or_insert(block.height);
+            if first.get() + self.facts.window < block.height.get() {
+                return Err(format!("{id:?} was decided at {first} before"));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Checker for Validity {
+    fn id(&self) -> &'static str {
+        "validity"
+    }
+
+    fn see(&mut self, sight: &Sight<'_>) -> Result<(), String> {
+        let Sight::Executed { block, .. } = sight else { return Ok(()) };
+        self.check(block).map_err(|what| format!("height {} should have had no votes: {what}", block.height))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        app::Command,
+        sim::checkers::planted::{block, facts},
+        types::ValidatorIndex,
+    };
+
+    fn command(number: u64, last: Option<u64>) -> Command {
+        let (client, expires_at_height) = (Digest::new([0; 32]), last.map(Height::new));
+        Command { client, sequence: number, expires_at_height, body: bytes::Bytes::new() }
+    }
+
+    fn check(checker: &mut Validity, height: u64, proposer: u16, commands: &[Command]) -> Result<(), String> {
+        let commands = commands.to_vec();
+        let payload = Payload { proposer: ValidatorIndex::new(proposer), proposed_at_ms: 0, commands };
+        checker.check(&Block { payload: codec::encode(&payload).into(), ..block(height, 0) })
+    }
+
+    #[test]
+    fn what_must_not_be_voted_for_is_noticed() {
+        let mut checker = Validity::new(facts());
+        check(&mut checker, 1, 0, &[command(1, None), command(2, Some(1))]).unwrap();
+        check(&mut checker, 2, 1, &[]).unwrap_err();
+        check(&mut checker, 2, 0, &[command(3, None), command(3, None)]).unwrap_err();
+        check(&mut checker, 2, 0, &[command(4, Some(1))]).unwrap_err();
+        check(&mut checker, 2, 0, &[command(1, None)]).unwrap();
+        check(&mut checker, 3, 0, &[command(1, None)]).unwrap_err();
+        checker.check(&block(3, 255)).unwrap_err();
+    }
+}

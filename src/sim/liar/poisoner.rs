@@ -1,0 +1,87 @@
+//! Proposes what nobody may vote for: garbage, another's name, a command twice, a command that was executed long ago,
+//! more than fits, or bytes that are not those of the header.
+
+use bytes::Bytes;
+
+use super::{
+    Hand, Liar,
+    wire::{self, Place},
+};
+use crate::{
+    app::{Command, Payload},
+    protocol::streamlette::{self as sl, Header, Proposal},
+    sim::letter::Mail,
+    types::{Digest, Height, codec},
+};
+
+/// Above the worlds' limit of 64 KiB.
+const TOO_LARGE: usize = 70_000;
+
+/// See the file's header.
+#[derive(Default)]
+pub struct Poisoner {
+    /// A command of an earlier payload, with its height.
+    old: Option<(Height, Command)>,
+    /// What was proposed last, in place of what: everyone is told the same.
+    last: Option<(Digest, sl::Message)>,
+}
+
+impl Poisoner {
+    fn poison(&mut self, place: Place, header: Proposal, payload: &[u8], hand: &mut Hand<'_>) -> sl::Message {
+        let mut content: Payload = codec::decode(payload).unwrap_or_default();
+        let first = content.commands.first().cloned();
+        match (hand.dice.below(6), first) {
+            (0, _) => return wire::propose(hand.key(), place, header, Bytes::from_static(b"garbage")),
+            (1, Some(first)) => content.commands.push(first),
+            (2, _) => {
+                let bytes = Bytes::from(vec![7; TOO_LARGE]);
+                return wire::propose(hand.key(), place, header, bytes);
+            }
+            (3, _) => {
+                let good = wire::propose(hand.key(), place, header, Bytes::copy_from_slice(payload));
+                return match good {
+                    sl::Message::Proposal { header, signature, .. } => {
+                        content.proposed_at_ms += 1;
+                        sl::Message::Proposal { header, signature, payload: codec::encode(&content).into() }
+                    }
+                    other => other,
+                };
+            }
+            _ => match &self.old {
+                // Old enough to be known as executed to everyone who may vote.
+                Some((height, old)) if place.height.above(*height) >= 2 => content.commands.insert(0, old.clone()),
+                _ => content.proposer = crate::types::ValidatorIndex::new(header.leader.get() ^ 1),
+            },
+        }
+        wire::propose(hand.key(), place, header, codec::encode(&content).into())
+    }
+}
+
+impl Liar for Poisoner {
+    fn speak(&mut self, to: usize, mail: Mail, hand: &mut Hand<'_>) {
+        let own = match wire::message(&mail) {
+            Some((place, sl::Message::Proposal { header, payload, .. })) if header.leader == hand.index() => {
+                Some((place, *header, payload.clone()))
+            }
+            _ => None,
+        };
+        let Some((place, header, payload)) = own else { return hand.send(to, mail) };
+        let id = Header::Proposal(header).id(&place.instance);
+        if self.last.as_ref().is_none_or(|(known, _)| *known != id) {
+            self.last = Some((id, self.poison(place, header, &payload, hand)));
+        }
+        if let Some((_, message)) = &self.last {
+            hand.send(to, place.mail(message.clone()));
+        }
+    }
+
+    fn hear(&mut self, mail: &Mail, _hand: &mut Hand<'_>) {
+        if let Some((place, sl::Message::Proposal { payload, .. })) = wire::message(mail)
+            && self.old.as_ref().is_none_or(|(height, _)| place.height.above(*height) > 6)
+            && let Some(command) =
+                codec::decode::<Payload>(payload).ok().and_then(|payload| payload.commands.into_iter().next())
+        {
+            self.old = Some((place.height, command));
+        }
+    }
+}
