@@ -21,6 +21,8 @@ struct Disk {
     votes: BTreeSet<(Digest, Tick, Digest)>,
     wants: BTreeMap<Digest, Tick>,
     decided: BTreeSet<Height>,
+    /// Up to where blocks are in the store.
+    stored: Height,
 }
 
 /// See the file's header.
@@ -141,8 +143,14 @@ impl Checker for DurableBeforeVisible {
 
     fn see(&mut self, sight: &Sight<'_>) -> Result<(), String> {
         match sight {
-            Sight::Persisted { node, entries } | Sight::Remembered { node, entries } => {
+            Sight::Persisted { node, entries } => {
                 self.store(*node, entries);
+                Ok(())
+            }
+            Sight::Remembered { node, entries, stored } => {
+                self.store(*node, entries);
+                let disk = self.disks.entry(*node).or_default();
+                disk.stored = disk.stored.max(*stored);
                 Ok(())
             }
             Sight::Unopened { node, what } => Err(format!("node {node} cannot come back: {what}")),
@@ -157,7 +165,8 @@ impl Checker for DurableBeforeVisible {
                 _ => Ok(()),
             },
             Sight::Answered { node, command, height } => {
-                if self.disks.entry(*node).or_default().decided.contains(height) {
+                let disk = self.disks.entry(*node).or_default();
+                if disk.decided.contains(height) || *height <= disk.stored {
                     Ok(())
                 } else {
                     Err(format!("node {node} answered {command:?} at {height}, which is on no disk"))
@@ -214,6 +223,9 @@ mod tests {
         checker.see(&answered).unwrap_err();
         let entries = [Entry::Decided { block: block(1, 0) }];
         checker.see(&Sight::Persisted { node: 0, entries: &entries }).unwrap();
+        checker.see(&answered).unwrap();
+        let mut checker = DurableBeforeVisible::new(facts());
+        checker.see(&Sight::Remembered { node: 0, entries: &[], stored: Height::FIRST }).unwrap();
         checker.see(&answered).unwrap();
     }
 }

@@ -70,7 +70,9 @@ impl Checker for JustifiedVotes {
 
     fn see(&mut self, sight: &Sight<'_>) -> Result<(), String> {
         // What a crash left of a write that was under way is on disk as well, though nobody was told.
-        let (Sight::Persisted { node, entries } | Sight::Remembered { node, entries }) = sight else { return Ok(()) };
+        let (Sight::Persisted { node, entries } | Sight::Remembered { node, entries, .. }) = sight else {
+            return Ok(());
+        };
         for entry in *entries {
             if let Entry::Instance {
                 instance, record: Record::Streamlette(sl::Record::Vote { vote, items, .. }), ..

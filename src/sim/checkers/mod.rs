@@ -65,12 +65,14 @@ pub struct Facts {
 /// What a checker sees.
 #[derive(Debug)]
 pub enum Sight<'a> {
-    /// A validator begins another life with what its journal remembers.
+    /// A validator begins another life with what its journal remembers and its store holds.
     Remembered {
         /// Which validator.
         node: usize,
-        /// What.
+        /// What the journal remembers.
         entries: &'a [Entry],
+        /// The last height that is in the store: blocks may get there before they get into the journal.
+        stored: Height,
     },
     /// A journal that only crashed cannot be opened.
     Unopened {

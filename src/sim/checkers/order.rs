@@ -61,7 +61,7 @@ mod tests {
         let mut checker = InOrder::default();
         executed(&mut checker, 1, 0, 0).unwrap();
         executed(&mut checker, 2, 0, 0).unwrap();
-        checker.see(&Sight::Remembered { node: 0, entries: &[] }).unwrap();
+        checker.see(&Sight::Remembered { node: 0, entries: &[], stored: Height::ZERO }).unwrap();
         executed(&mut checker, 1, 0, 0).unwrap();
         executed(&mut checker, 2, 0, 0).unwrap();
     }

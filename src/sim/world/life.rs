@@ -13,6 +13,7 @@ use crate::{
         letter::{Letter, Mailbox},
         node::Node,
     },
+    types::Height,
 };
 
 /// How long one who forgets remembers at most.
@@ -126,7 +127,8 @@ impl World<'_> {
             }
         };
         if is_honest {
-            self.see(&Sight::Remembered { node, entries: &entries });
+            let stored = self.places[node].node.as_ref().map_or(Height::ZERO, |node| node.tip().height);
+            self.see(&Sight::Remembered { node, entries: &entries, stored });
         }
         let validator = self.places[node].identity.peers[node];
         self.post(node, Letter::Replica(Input::Begin));
