@@ -127,7 +127,7 @@ fn the_data_of_another_chain_or_of_a_running_node_is_left_alone() {
     let cluster = Cluster::start(&[]);
     let (status, said) = start(&cluster.nodes[1].dir, &[]);
     assert_eq!(status, Some(1), "{said}");
-    assert_says(&said, &["data directory", "in use by another process"]);
+    assert_says(&said, &["data directory", "a running node has locked it"]);
     cluster.put(1, "unharmed", "value").unwrap();
     cluster.stop();
 }
