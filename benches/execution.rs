@@ -15,29 +15,15 @@ use thalweg::{
     app::{self, Block, Command, Executor, Payload, kv, tip_height},
     config::{ApplicationName, Genesis},
     crypto::{SecretKey, Transcript},
-    protocol::{Certificate, ProtocolName, streamlette},
+    protocol::{Certificate, ProtocolName},
     store::{Changes, MemoryRows, Table},
-    types::{BoundedVec, CrashModel, Digest, Height, Power, Validator, ValidatorIndex, codec},
+    types::{CrashModel, Digest, Height, Power, Validator, ValidatorIndex, codec},
 };
 
 const BLOCK_COMMANDS: u32 = 500;
 const VALUE_BYTES: usize = 512;
 const KEYS: u64 = 100_000;
 const RETENTION: u64 = 16;
-
-/// Any proof: execution does not look at it.
-fn certificate() -> Certificate {
-    Certificate::Streamlette(streamlette::Certificate {
-        proposal: streamlette::Proposal {
-            tick: streamlette::Tick::new(0),
-            leader: ValidatorIndex::new(0),
-            payload_root: Digest::new([0; 32]),
-            payload_len: 0,
-        },
-        votes: streamlette::Votes::default(),
-        steps: BoundedVec::default(),
-    })
-}
 
 /// A chain in memory that is fed with blocks of fresh commands.
 struct Chain {
@@ -84,7 +70,7 @@ impl Chain {
         Block {
             height: self.executor.tip().height.next(),
             payload: codec::encode(&payload).into(),
-            certificate: certificate(),
+            certificate: Certificate::of_nothing(),
         }
     }
 

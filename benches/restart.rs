@@ -19,8 +19,8 @@ use thalweg::{
     config::{ApplicationName, Genesis},
     crypto::{SecretKey, Transcript},
     journal::{self, Entry, Salt},
-    protocol::{Certificate, ProtocolName, streamlette},
-    types::{BoundedVec, CrashModel, Digest, Height, Power, Validator, ValidatorIndex, codec},
+    protocol::{Certificate, ProtocolName},
+    types::{CrashModel, Digest, Height, Power, Validator, ValidatorIndex, codec},
 };
 
 const BLOCK_COMMANDS: u64 = 20;
@@ -46,20 +46,6 @@ fn genesis() -> Genesis {
     }
 }
 
-/// Any proof: neither storage nor execution looks at it.
-fn certificate() -> Certificate {
-    Certificate::Streamlette(streamlette::Certificate {
-        proposal: streamlette::Proposal {
-            tick: streamlette::Tick::new(0),
-            leader: ValidatorIndex::new(0),
-            payload_root: Digest::new([0; 32]),
-            payload_len: 0,
-        },
-        votes: streamlette::Votes::default(),
-        steps: BoundedVec::default(),
-    })
-}
-
 fn block(height: Height, random: &mut impl Iterator<Item = u64>) -> Block {
     let command = |word: u64| {
         let client = Transcript::new("client").number(height.get()).number(word).finish();
@@ -68,7 +54,7 @@ fn block(height: Height, random: &mut impl Iterator<Item = u64>) -> Block {
     };
     let commands = (0..BLOCK_COMMANDS).zip(random).map(|(_, word)| command(word)).collect();
     let payload = Payload { proposer: ValidatorIndex::ZERO, proposed_at_ms: 0, commands };
-    Block { height, payload: codec::encode(&payload).into(), certificate: certificate() }
+    Block { height, payload: codec::encode(&payload).into(), certificate: Certificate::of_nothing() }
 }
 
 /// A node's storage and executor at their tip, and what the journal has above it.

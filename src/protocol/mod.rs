@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     crypto::{BatchRng, Check, Claim, UnknownSigner},
-    types::{Digest, Height, ValidatorIndex, ValidatorSet},
+    types::{BoundedVec, Digest, Height, ValidatorIndex, ValidatorSet},
 };
 
 /// Which protocol decides.
@@ -165,6 +165,21 @@ impl Certificate {
         match self {
             Self::Streamlette(certificate) => certificate.proposal.tick == streamlette::Tick::ZERO,
         }
+    }
+
+    /// A proof of nothing, for tests and benches of those who do not look into proofs.
+    #[doc(hidden)]
+    pub fn of_nothing() -> Self {
+        Self::Streamlette(streamlette::Certificate {
+            proposal: streamlette::Proposal {
+                tick: streamlette::Tick::ZERO,
+                leader: ValidatorIndex::new(0),
+                payload_root: Digest::new([0; 32]),
+                payload_len: 0,
+            },
+            votes: streamlette::Votes::default(),
+            steps: BoundedVec::default(),
+        })
     }
 
     /// Checks the whole proof with nothing but the electorate, and returns the digest of the decided payload.

@@ -15,7 +15,6 @@ use crate::{
     protocol::{Abstention, Certificate, Record, streamlette},
     sim::disk::SimDisk,
     store::{Changes, MemoryRows, Rows, Table},
-    types::{BoundedVec, ValidatorIndex},
 };
 
 const CHAIN: Digest = Digest::new([7; 32]);
@@ -24,19 +23,6 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Any record and any certificate: storage does not look into them.
 const RECORD: Record = Record::Streamlette(streamlette::Record::Want { tick: streamlette::Tick::new(1) });
-
-fn certificate() -> Certificate {
-    Certificate::Streamlette(streamlette::Certificate {
-        proposal: streamlette::Proposal {
-            tick: streamlette::Tick::new(0),
-            leader: ValidatorIndex::new(0),
-            payload_root: Digest::new([0; 32]),
-            payload_len: 0,
-        },
-        votes: streamlette::Votes::default(),
-        steps: BoundedVec::default(),
-    })
-}
 
 fn created() -> TempDir {
     let directory = TempDir::new().unwrap();
@@ -89,7 +75,7 @@ fn instance(height: u64) -> Digest {
 }
 
 fn block(height: u64, bytes: usize) -> Block {
-    Block { height: Height::new(height), payload: Bytes::from(vec![1; bytes]), certificate: certificate() }
+    Block { height: Height::new(height), payload: Bytes::from(vec![1; bytes]), certificate: Certificate::of_nothing() }
 }
 
 fn changes(key: &str, value: &str) -> Changes {

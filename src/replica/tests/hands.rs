@@ -12,11 +12,9 @@ use bytes::Bytes;
 use crate::{
     app::{Block, Command, Header, Payload, Receipt, Status, Turn},
     config::{ApplicationName, Genesis},
-    protocol::{Abstention, Certificate, ProtocolName, Setup, Slot, Timing, payload_root, streamlette},
+    protocol::{Abstention, Certificate, ProtocolName, Setup, Slot, Timing, payload_root},
     replica::{Effect, Event, Fate, Input, Outbox, Peer, Recovered, Replica, Settings, Ticket, wire::PeerStatus},
-    types::{
-        BoundedVec, CrashModel, Digest, Height, Power, PublicKey, Time, Validator, ValidatorIndex, ValidatorSet, codec,
-    },
+    types::{CrashModel, Digest, Height, Power, PublicKey, Time, Validator, ValidatorIndex, ValidatorSet, codec},
 };
 
 pub(super) const VALIDATORS: u16 = 4;
@@ -46,23 +44,9 @@ pub(super) fn command_of(client: u64, sequence: u64) -> Command {
     Command { client: Digest::new(name), sequence, expires_at_height: None, body }
 }
 
-/// Any proof: whether it holds is for the hands to say.
-fn certificate() -> Certificate {
-    Certificate::Streamlette(streamlette::Certificate {
-        proposal: streamlette::Proposal {
-            tick: streamlette::Tick::new(0),
-            leader: ValidatorIndex::new(0),
-            payload_root: Digest::new([0; 32]),
-            payload_len: 0,
-        },
-        votes: streamlette::Votes::default(),
-        steps: BoundedVec::default(),
-    })
-}
-
 pub(super) fn block(at: u64, commands: &[Command]) -> Block {
     let payload = Payload { proposer: validator(0), proposed_at_ms: at, commands: commands.to_vec() };
-    Block { height: height(at), payload: codec::encode(&payload).into(), certificate: certificate() }
+    Block { height: height(at), payload: codec::encode(&payload).into(), certificate: Certificate::of_nothing() }
 }
 
 pub(super) fn settings(window: u64, me: Option<u16>) -> Settings {

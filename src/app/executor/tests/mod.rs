@@ -11,9 +11,9 @@ use super::{
 use crate::{
     config::ApplicationName,
     crypto::{SecretKey, Transcript},
-    protocol::{Certificate, ProtocolName, Verdict, payload_root, streamlette},
+    protocol::{Certificate, ProtocolName, Verdict, payload_root},
     store::{MemoryRows, Overlay, Table},
-    types::{BoundedVec, CrashModel, Power, Validator, ValidatorIndex, codec},
+    types::{CrashModel, Power, Validator, ValidatorIndex, codec},
 };
 
 const CREATED_AT_MS: u64 = 1_000_000;
@@ -35,19 +35,6 @@ fn genesis(window: u64) -> Genesis {
         command_bytes_max: 1024,
         validators: (1..=4).map(validator).collect(),
     }
-}
-
-fn certificate() -> Certificate {
-    Certificate::Streamlette(streamlette::Certificate {
-        proposal: streamlette::Proposal {
-            tick: streamlette::Tick::new(0),
-            leader: ValidatorIndex::new(0),
-            payload_root: Digest::new([0; 32]),
-            payload_len: 0,
-        },
-        votes: streamlette::Votes::default(),
-        steps: BoundedVec::default(),
-    })
 }
 
 fn command(client: u8, sequence: u64, body: Bytes) -> Command {
@@ -85,7 +72,7 @@ impl Chain {
 
     fn run_bytes(&mut self, payload: impl Into<Bytes>) -> Executed {
         let height = self.executor.tip().height.next();
-        let block = Block { height, payload: payload.into(), certificate: certificate() };
+        let block = Block { height, payload: payload.into(), certificate: Certificate::of_nothing() };
         let executed = self.executor.execute(&self.rows, &block, Digest::new([9; 32]));
         self.rows.apply(executed.changes.clone());
         executed
@@ -326,7 +313,7 @@ proptest! {
         let mut behind = Changes::default();
         for (payload, reopen, flush) in blocks {
             let expected = steady.run_bytes(payload.clone());
-            let block = Block { height: expected.header.height, payload, certificate: certificate() };
+            let block = Block { height: expected.header.height, payload, certificate: Certificate::of_nothing() };
             let overlay = Overlay::with(&restless.rows, behind.clone());
             if reopen {
                 restless.executor = Executor::open(Box::new(kv::KeyValue), &restless.genesis, &overlay).0;
