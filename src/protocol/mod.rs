@@ -4,15 +4,21 @@
 //! decision. Never does I/O. Protocols do not know each other; this file is the only place that lists them.
 
 mod abstention;
+mod checkpoint;
 mod contract;
+mod lifetime;
+pub mod pbft;
 mod rejection;
 pub mod seat;
 pub mod streamlette;
+pub mod votes;
 
 use std::{sync::Arc, time::Duration};
 
 pub use abstention::Abstention;
+pub use checkpoint::{Checkpoint, CheckpointEvidence, StableCheckpoint, Voucher};
 pub use contract::*;
+pub use lifetime::{Lifetime, epoch};
 pub use rejection::Rejection;
 use serde::{Deserialize, Serialize};
 
@@ -28,16 +34,27 @@ pub enum ProtocolName {
     /// One-shot Streamlet with pull-diffs.
     #[default]
     Streamlette,
+    /// Castro and Liskov's, with signatures: one long instance for each epoch.
+    Pbft,
 }
 
 impl ProtocolName {
     /// All of them.
-    pub const ALL: [Self; 1] = [Self::Streamlette];
+    pub const ALL: [Self; 2] = [Self::Streamlette, Self::Pbft];
 
     /// The name in configuration, signatures and metrics.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Streamlette => "streamlette",
+            Self::Pbft => "pbft",
+        }
+    }
+
+    /// For how long an instance of it lives.
+    pub const fn lifetime(self) -> Lifetime {
+        match self {
+            Self::Streamlette => Lifetime::Height,
+            Self::Pbft => Lifetime::Epoch,
         }
     }
 }
@@ -45,15 +62,15 @@ impl ProtocolName {
 /// Everything an instance is told at birth.
 #[derive(Clone, Debug)]
 pub struct Setup {
-    /// Its id: a hash of chain, protocol, height, validator set and history (`OB-7`).
+    /// Its id: a hash of chain, protocol, first height, validator set and history (`OB-7`).
     pub id: Digest,
-    /// Its height (the first one, for a long instance).
+    /// Its height; the first one of a long instance, by which it is known.
     pub height: Height,
     /// Who votes.
     pub set: Arc<ValidatorSet>,
     /// Our own place in the set; `None` for a listener, who only learns.
     pub me: Option<ValidatorIndex>,
-    /// Who leads the first rounds.
+    /// Who leads the first rounds; nobody in particular in a long instance.
     pub owner: ValidatorIndex,
     /// Local pace; may differ between replicas.
     pub timing: Timing,
@@ -92,6 +109,7 @@ impl Default for Timing {
 pub fn open(protocol: ProtocolName, setup: Setup) -> Box<dyn Instance> {
     match protocol {
         ProtocolName::Streamlette => Box::new(streamlette::Streamlette::new(setup)),
+        ProtocolName::Pbft => Box::new(pbft::Pbft::new(setup)),
     }
 }
 
@@ -100,6 +118,8 @@ pub fn open(protocol: ProtocolName, setup: Setup) -> Box<dyn Instance> {
 pub enum Message {
     /// Of Streamlette.
     Streamlette(streamlette::Message),
+    /// Of PBFT.
+    Pbft(pbft::Message),
 }
 
 /// A message of our own before it is signed.
@@ -107,6 +127,8 @@ pub enum Message {
 pub enum Unsigned {
     /// Of Streamlette.
     Streamlette(streamlette::Unsigned),
+    /// Of PBFT.
+    Pbft(pbft::Unsigned),
 }
 
 /// Something that must survive a crash.
@@ -114,6 +136,19 @@ pub enum Unsigned {
 pub enum Record {
     /// Of Streamlette.
     Streamlette(streamlette::Record),
+    /// Of PBFT.
+    Pbft(pbft::Record),
+}
+
+impl Record {
+    /// The height for which it is remembered; `None`: that of its instance, which has only one. A long instance's
+    /// record is kept until [`Effect::Forget`] goes above that.
+    pub fn height(&self) -> Option<Height> {
+        match self {
+            Self::Streamlette(_) => None,
+            Self::Pbft(record) => Some(record.height()),
+        }
+    }
 }
 
 /// What a replica has, so that a peer can tell what it lacks.
@@ -121,6 +156,8 @@ pub enum Record {
 pub enum Summary {
     /// Of Streamlette.
     Streamlette(streamlette::Summary),
+    /// Of PBFT.
+    Pbft(pbft::Summary),
 }
 
 /// Proof of a decision that verifies alone.
@@ -129,6 +166,8 @@ pub enum Summary {
 pub enum Certificate {
     /// Of Streamlette.
     Streamlette(streamlette::Certificate),
+    /// Of PBFT.
+    Pbft(pbft::Certificate),
 }
 
 /// Proof of a lie that verifies alone.
@@ -137,6 +176,10 @@ pub enum Certificate {
 pub enum Evidence {
     /// Of Streamlette.
     Streamlette(streamlette::Evidence),
+    /// Of PBFT.
+    Pbft(pbft::Evidence),
+    /// Of the checkpoints that all protocols have.
+    Checkpoint(CheckpointEvidence),
 }
 
 /// What signatures are checked against: the instance's id and its validators.
@@ -148,12 +191,25 @@ pub struct Electorate {
     pub set: Arc<ValidatorSet>,
 }
 
+impl Message {
+    /// The message, if it is Streamlette's.
+    pub fn streamlette(self) -> Option<streamlette::Message> {
+        if let Self::Streamlette(message) = self { Some(message) } else { None }
+    }
+
+    /// The message, if it is PBFT's.
+    pub fn pbft(self) -> Option<pbft::Message> {
+        if let Self::Pbft(message) = self { Some(message) } else { None }
+    }
+}
+
 impl Claim for Message {
     type Context = Electorate;
 
     fn checks(&self, electorate: &Electorate, checks: &mut Vec<Check>) -> Result<(), UnknownSigner> {
         match self {
             Self::Streamlette(message) => message.checks(electorate, checks),
+            Self::Pbft(message) => message.checks(electorate, checks),
         }
     }
 }
@@ -164,6 +220,8 @@ impl Certificate {
     pub fn is_in_turn(&self) -> bool {
         match self {
             Self::Streamlette(certificate) => certificate.proposal.tick == streamlette::Tick::ZERO,
+            // Heights have no owners: the primary of a view leads all of them.
+            Self::Pbft(_) => true,
         }
     }
 
@@ -182,13 +240,15 @@ impl Certificate {
         })
     }
 
-    /// Checks the whole proof with nothing but the electorate, and returns the digest of the decided payload.
+    /// Checks the whole proof with nothing but the electorate, and returns the digest of the payload decided at
+    /// `height`. The id of a one-shot instance names its height; a long one's votes must.
     ///
     /// # Errors
     /// A [`Rejection`] that says what is wrong.
-    pub fn verify(&self, electorate: &Electorate, rng: &mut BatchRng) -> Result<Digest, Rejection> {
+    pub fn verify(&self, height: Height, electorate: &Electorate, rng: &mut BatchRng) -> Result<Digest, Rejection> {
         match self {
             Self::Streamlette(certificate) => certificate.verify(electorate, rng),
+            Self::Pbft(certificate) => certificate.verify(height, electorate, rng),
         }
     }
 }

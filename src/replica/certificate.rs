@@ -88,7 +88,7 @@ impl CertificateDocument {
         if (self.header.height, self.header.payload_root) != (self.height, self.payload_root) {
             return Err(CertificateError::WrongHeader);
         }
-        let proven = self.certificate.verify(&Electorate { id: self.instance, set }, rng)?;
+        let proven = self.certificate.verify(self.height, &Electorate { id: self.instance, set }, rng)?;
         if proven == self.payload_root { Ok(()) } else { Err(CertificateError::WrongPayload(proven)) }
     }
 }

@@ -249,7 +249,7 @@ impl Node {
             }
             Letter::Verify(height, origin, message) => self.verify(height, origin, message, turn),
             Letter::CheckBlock(peer, block, electorate) => {
-                let proven = block.certificate.verify(&electorate, &mut self.rng);
+                let proven = block.certificate.verify(block.height, &electorate, &mut self.rng);
                 let root = protocol::payload_root(&block.payload);
                 let block = if proven == Ok(root) { Ok(block) } else { Err(block.height) };
                 turn.letters.push(Letter::Replica(replica::Input::Checked { peer, block }));
