@@ -209,7 +209,7 @@ impl Handler<CheckBlock> for Worker {
 
     fn handle(&mut self, CheckBlock { block, electorate }: CheckBlock, _: &mut Self::Context) -> Self::Result {
         let root: Digest = crate::protocol::payload_root(&block.payload);
-        match block.certificate.verify(&electorate, &mut self.rng) {
+        match block.certificate.verify(block.height, &electorate, &mut self.rng) {
             Ok(proven) if proven == root => Ok(block),
             Ok(_) | Err(_) => Err(block.height),
         }
