@@ -190,23 +190,32 @@ impl Pbft {
         out.tell(Event::Concluded { rounds: proposal.view.get() + 1, payload: proposal.payload_root });
     }
 
-    /// Hands a decision over, or says that it is decided without us.
+    /// Hands a decision over when it may be taken and its value is here.
     fn tell(&mut self, height: Height, out: &mut Outbox) {
-        let high = self.marks.high();
+        if height > self.marks.high() {
+            return self.miss(height, out);
+        }
         let Some(slot) = self.slots.get_mut(&height) else { return };
         let Some(certificate) = slot.certificate.clone().filter(|_| !slot.is_told) else { return };
-        let payload = slot.body(&certificate.proposal.payload_root).filter(|_| height <= high);
+        let Some(payload) = slot.body(&certificate.proposal.payload_root) else { return };
+        slot.is_told = true;
         let certificate = protocol::Certificate::Pbft(certificate);
-        match payload {
-            Some(payload) => {
-                slot.is_told = true;
-                out.act(Effect::Decided { height, payload, certificate });
-            }
-            None if !std::mem::replace(&mut slot.is_missed, true) => {
-                out.act(Effect::Behind { height, certificate });
-            }
-            None => {}
-        }
+        out.act(Effect::Decided { height, payload, certificate });
+    }
+
+    /// Says that a height is decided without us: we are too far behind, or its value does not come.
+    fn miss(&mut self, height: Height, out: &mut Outbox) {
+        let Some(slot) = self.slots.get_mut(&height) else { return };
+        let Some(certificate) = slot.certificate.clone().filter(|_| !slot.is_told && !slot.is_missed) else { return };
+        slot.is_missed = true;
+        out.act(Effect::Behind { height, certificate: protocol::Certificate::Pbft(certificate) });
+    }
+
+    /// Gives up waiting for the values of what is decided: a pull interval has passed.
+    pub(super) fn miss_values(&mut self, out: &mut Outbox) {
+        let lacking = self.open_slots().filter(|(_, slot)| slot.certificate.is_some() && slot.lacks().is_some());
+        let lacking: Vec<Height> = lacking.map(|(height, _)| *height).collect();
+        lacking.into_iter().for_each(|height| self.miss(height, out));
     }
 }
 

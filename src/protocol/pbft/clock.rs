@@ -96,6 +96,7 @@ impl Pbft {
         let is_due = |time: Option<Time>| time.is_some_and(|time| time <= now);
         if is_due(self.timers.pull_at) {
             self.timers.pull_at = None;
+            self.miss_values(out);
             self.pull(out);
         }
         if is_due(self.timers.say_at) {
