@@ -79,6 +79,10 @@ impl Pbft {
     pub(super) fn take_proposal(&mut self, it: PrePrepare, out: &mut Outbox) {
         let PrePrepare { proposal, signature, payload } = it.clone();
         let height = proposal.height;
+        // Whatever the view is, or whether it is decided already: the value may be all that lacks.
+        if let Some(slot) = self.slots.get_mut(&height).filter(|slot| slot.lacks() == Some(proposal.payload_root)) {
+            slot.keep_body(proposal.payload_root, payload.clone());
+        }
         if !self.is_kept(height) || proposal.view < self.turn.view || self.is_decided(height) {
             return;
         }

@@ -120,6 +120,10 @@ impl Pbft {
 
     fn judge_proposal(&self, it: &PrePrepare) -> Result<bool, Rejection> {
         let proposal = it.proposal;
+        let lacks = |slot: &super::slot::Slot| slot.lacks() == Some(proposal.payload_root);
+        if self.slots.get(&proposal.height).is_some_and(lacks) {
+            return Ok(true);
+        }
         if proposal.view < self.turn.view || proposal.height <= self.marks.low {
             return Err(Rejection::Late);
         }

@@ -4,4 +4,6 @@ mod change;
 mod chaos;
 mod crash;
 mod normal;
+#[cfg(feature = "planted")]
+mod planted;
 pub mod world;

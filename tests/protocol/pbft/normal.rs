@@ -144,7 +144,8 @@ fn lies_are_rejected_and_lateness_is_not() {
     world.say(0, 3, elsewhere.pre_prepare(0, 0, 1, &value(0, 1, 0)));
     assert!(world.replicas[3].validated.is_empty());
     // Far ahead is early, no lie.
-    let verdict = judge(&mut world, 0, world.pre_prepare(0, 0, 99, &value(0, 99, 0)));
+    let far = world.pre_prepare(0, 0, 99, &value(0, 99, 0));
+    let verdict = judge(&mut world, 0, far);
     assert_eq!(verdict, Some(Judgement::Ignore));
     assert!(world.replicas[3].events.contains(&Event::Rejected { reason: Rejection::FarFuture }));
     // A message of another protocol.

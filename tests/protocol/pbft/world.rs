@@ -12,12 +12,11 @@ use thalweg::{
     crypto::{self, BatchRng, SecretKey, Signable as _, Signed},
     protocol::{
         self, Certificate, Checkpoint, Effect, Electorate, Event, Evidence, Input, Judgement, Origin, ProtocolName,
-        Record, Setup, StableCheckpoint, Summary, Timing, To, Token, Verdict, Voucher,
+        Record, Setup, StableCheckpoint, Summary, Timing, To, Token, Verdict, Voucher, payload_root,
         pbft::{
             Account, Change, Draft, Message, NewView, Phase, PrePrepare, Proof, Proposal, Unsigned, ViewChange,
             ViewNumber, Vote,
         },
-        payload_root,
         seat::{Errand, Seat},
         votes::{Ballot, Votes},
     },
@@ -283,7 +282,9 @@ impl World {
             }
             Effect::Leading { round, leader, .. } => replica.leading.push((round, leader.position())),
             Effect::Forget { below } => {
-                assert!(replica.unsynced.iter().all(|(_, record)| record.height() >= Some(below)) || replica.holds_disk);
+                assert!(
+                    replica.unsynced.iter().all(|(_, record)| record.height() >= Some(below)) || replica.holds_disk
+                );
                 replica.disk.retain(|record| record.height() >= Some(below));
             }
             other => panic!("not an effect of PBFT: {other:?}"),
@@ -458,7 +459,9 @@ impl World {
     }
 
     pub fn ballots(&self, who: &[usize], phase: Phase, proposal: Proposal) -> Votes {
-        who.iter().map(|at| Ballot { voter: index(*at), signature: self.signed(*at, phase, proposal).signature }).collect()
+        who.iter()
+            .map(|at| Ballot { voter: index(*at), signature: self.signed(*at, phase, proposal).signature })
+            .collect()
     }
 
     pub fn view_change(&self, who: usize, to: u64, claims: &[(Proposal, Proof)]) -> ViewChange {
@@ -473,7 +476,12 @@ impl World {
 
     pub fn new_view(&self, who: usize, to: u64, changes: &[ViewChange], proofs: Vec<Proof>) -> NewView {
         let changes: Vec<_> = changes.iter().map(|it| it.change.clone()).collect();
-        let draft = Draft { view: view(to), changes: changes.try_into().unwrap(), stable: None, proofs: proofs.try_into().unwrap() };
+        let draft = Draft {
+            view: view(to),
+            changes: changes.try_into().unwrap(),
+            stable: None,
+            proofs: proofs.try_into().unwrap(),
+        };
         match self.sign(who, Unsigned::NewView(draft)) {
             Message::NewView(new_view) => *new_view,
             other => panic!("{other:?}"),
@@ -485,11 +493,8 @@ impl World {
     }
 
     pub fn checkpoint(&self, height: u64) -> StableCheckpoint {
-        let checkpoint = Checkpoint {
-            height: Height::new(height),
-            header: Digest::new([1; 32]),
-            state_root: Digest::new([2; 32]),
-        };
+        let checkpoint =
+            Checkpoint { height: Height::new(height), header: Digest::new([1; 32]), state_root: Digest::new([2; 32]) };
         let digest = checkpoint.digest(&self.electorate.id);
         let voucher = |at: usize| Voucher { signer: index(at), signature: self.keys[at].sign_digest(&digest) };
         let vouchers: Vec<Voucher> = (0..self.keys.len()).map(voucher).collect();
