@@ -148,13 +148,7 @@ impl Forwarder {
         send(&[owner], commands, out);
     }
 
-    fn send_to_leader(
-        &mut self,
-        leader: Option<ValidatorIndex>,
-        chain: &Chain,
-        mempool: &Mempool,
-        out: &mut Outbox,
-    ) {
+    fn send_to_leader(&mut self, leader: Option<ValidatorIndex>, chain: &Chain, mempool: &Mempool, out: &mut Outbox) {
         let Some(leader) = leader.filter(|leader| Some(*leader) != chain.own_index()) else {
             self.lead = None;
             return;

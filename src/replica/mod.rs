@@ -127,11 +127,7 @@ impl Replica {
             catch_up: CatchUp::new(settings.fetch_timeout, settings.timing),
             order: Order::new(chain.executed()),
             schedule: Schedule::default(),
-            checkpoints: Checkpoints::new(
-                settings.genesis.checkpoint_interval(),
-                recovered.signed,
-                recovered.stable,
-            ),
+            checkpoints: Checkpoints::new(settings.genesis.checkpoint_interval(), recovered.signed, recovered.stable),
             rejoin: Rejoin::new(&chain),
             replayable: replayable(chain.executed(), &recovered.decided),
             chain,

@@ -74,7 +74,12 @@ impl Schedule {
     }
 
     /// A height was decided elsewhere.
-    pub(super) fn on_decided_elsewhere(&mut self, height: Height, certificate: &Certificate, chain: &Chain) -> Option<Effect> {
+    pub(super) fn on_decided_elsewhere(
+        &mut self,
+        height: Height,
+        certificate: &Certificate,
+        chain: &Chain,
+    ) -> Option<Effect> {
         match chain.lifetime() {
             Lifetime::Height => self.on_committed(height, chain),
             Lifetime::Epoch => {

@@ -99,7 +99,9 @@ mod tests {
         let instance = Digest::new([9; 32]);
         let judge = |quorum: usize, with_parent: bool, with_target: bool| {
             let block = decided([0, 1], quorum);
-            let Certificate::Streamlette(certificate) = block.certificate;
+            let Certificate::Streamlette(certificate) = block.certificate else {
+                unreachable!("decided by Streamlette")
+            };
             let header = certificate.steps[0].header;
             let vote = Vote { tick: header.tick, target: Header::Solicit(header).id(&instance) };
             let parent =

@@ -1,0 +1,9 @@
+//! PBFT, told as stories.
+
+mod change;
+mod chaos;
+mod crash;
+mod normal;
+#[cfg(feature = "planted")]
+mod planted;
+pub mod world;
