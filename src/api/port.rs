@@ -8,9 +8,9 @@ use futures::future::BoxFuture;
 use tokio::sync::{broadcast, watch};
 
 use crate::{
-    app::{CheckError, Command, Header, Receipt},
+    app::{CheckError, Command, Header, Proof, Receipt},
     protocol::{self, Evidence},
-    replica::{CertificateDocument, Fate, Notice, View},
+    replica::{Attestation, CertificateDocument, Fate, Notice, View},
     types::{Digest, Height, Power, PublicKey, ValidatorIndex},
 };
 
@@ -48,6 +48,13 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Reads a key from this node's committed state, at [`Self::heights`] or above.
     fn read(&self, key: Bytes) -> Pending<Result<Answer, Refusal>>;
+
+    /// Reads a key as [`Self::read`] does, with the proof of what the state says of it.
+    fn prove(&self, key: Bytes) -> Pending<Result<ProvenAnswer, Refusal>>;
+
+    /// Why anyone must believe in a header, once `window + 1` heights above it are committed; `None` when nothing here
+    /// says so, then or ever.
+    fn attestation(&self, header: Header) -> Pending<Result<Option<Attestation>, Refusal>>;
 
     /// A committed block with its receipts; `None` when it is not here.
     fn block(&self, height: Height) -> Pending<Result<Option<BlockView>, Refusal>>;
@@ -158,6 +165,17 @@ pub struct Answer {
     pub height: Height,
     /// The value; `None` for an absent key.
     pub value: Option<Bytes>,
+}
+
+/// A value, or none, as a state's root proves it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ProvenAnswer {
+    /// The header whose state was read.
+    pub header: Header,
+    /// The value; `None` for an absent key.
+    pub value: Option<Bytes>,
+    /// From the value to the state root.
+    pub proof: Proof,
 }
 
 /// A committed block as it is shown.

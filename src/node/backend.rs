@@ -22,14 +22,14 @@ use crate::{
         storage::{StoragePort, StoreReader},
     },
     api::port::{
-        Answer, Backend, BlockView, CommandState, Examination, InstanceView, Operation, PeerView, Pending, QueueView,
-        Refusal, Status, Until, ValidatorView,
+        Answer, Backend, BlockView, CommandState, Examination, InstanceView, Operation, PeerView, Pending,
+        ProvenAnswer, QueueView, Refusal, Status, Until, ValidatorView,
     },
-    app::{self, Application, CheckError, Command, Receipt, kv},
+    app::{self, Application, CheckError, Command, Header, Receipt, kv},
     config::Genesis,
     metrics::{Actor, Label as _, Metrics},
     protocol::{Abstention, Evidence},
-    replica::{CertificateDocument, Fate, Notice, Peer},
+    replica::{Attestation, CertificateDocument, Fate, Notice, Peer},
     types::{Digest, Height, Tally, ValidatorIndex, ValidatorSet},
 };
 
@@ -187,6 +187,29 @@ impl Backend for NodeBackend {
         let state = app::State::new(&self.reader);
         let value = self.app.query(&state, &key);
         ready(value.map(|value| Answer { height, value }).map_err(Refusal::Invalid))
+    }
+
+    fn prove(&self, key: Bytes) -> Pending<Result<ProvenAnswer, Refusal>> {
+        let app = Arc::clone(&self.app);
+        let proven = self.blocking(move |reader| {
+            // One state for all: a block may be executed meanwhile.
+            let rows = &*reader.snapshot();
+            let state = app::State::new(rows);
+            app.query(&state, &key)?;
+            let (value, proof) = (state.get(&key), app::prove(rows, &key));
+            let header = app::tip_height(rows).and_then(|tip| app::header(rows, tip));
+            Ok(header.map(|header| ProvenAnswer { header, value, proof }))
+        });
+        Box::pin(async { proven.await?.map_err(Refusal::Invalid)?.ok_or(Refusal::Busy) })
+    }
+
+    fn attestation(&self, header: Header) -> Pending<Result<Option<Attestation>, Refusal>> {
+        let genesis = Arc::clone(&self.genesis);
+        self.blocking(move |reader| {
+            let stored = app::stored_block(reader, header.height.plus(genesis.window).next())?;
+            let certificate = CertificateDocument::new(&genesis, &stored, header.hash());
+            Some(Attestation::History(certificate)).filter(|attestation| attestation.names(&header, &genesis))
+        })
     }
 
     fn block(&self, height: Height) -> Pending<Result<Option<BlockView>, Refusal>> {

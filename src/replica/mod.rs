@@ -48,6 +48,7 @@ mod quota;
 mod rejoin;
 mod replies;
 mod serve;
+mod state_proof;
 #[cfg(test)]
 mod tests;
 pub mod waiting;
@@ -72,6 +73,7 @@ use quota::Source;
 use rejoin::Rejoin;
 use replies::Replies;
 pub use serve::blocks_from;
+pub use state_proof::{Attestation, StateProofDocument, StateProofError};
 use wire::PeerStatus;
 
 use crate::{

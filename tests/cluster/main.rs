@@ -23,5 +23,9 @@ mod listeners;
 mod load;
 mod partitions;
 mod pauses;
+mod proofs;
 mod soak;
 mod supervision;
+#[allow(dead_code, reason = "its `main` is for people")]
+#[path = "../../examples/trust_no_node.rs"]
+mod trust_no_node;

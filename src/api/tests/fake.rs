@@ -14,12 +14,12 @@ use tokio::sync::{broadcast, watch};
 
 use crate::{
     api::port::{
-        Answer, Backend, BlockView, CommandState, Examination, Operation, PeerView, Pending, Refusal, Status, Until,
-        ValidatorView,
+        Answer, Backend, BlockView, CommandState, Examination, Operation, PeerView, Pending, ProvenAnswer, Refusal,
+        Status, Until, ValidatorView,
     },
     app::{self, CheckError, Command, Header, Payload, Receipt},
-    protocol::{Abstention, Evidence},
-    replica::{CertificateDocument, Fate, Notice, View},
+    protocol::{Abstention, Certificate, Evidence},
+    replica::{Attestation, CertificateDocument, Fate, Notice, View},
     types::{Digest, Height, Power, PublicKey, ValidatorIndex, codec},
 };
 
@@ -29,6 +29,8 @@ pub enum Mood {
     /// Commits them.
     #[default]
     Working,
+    /// Commits them, and never attests a state.
+    Unattested,
     /// Never says a word.
     Silent,
     /// Takes them and never decides.
@@ -212,8 +214,8 @@ impl Backend for Fake {
                 }
             };
             match (state.mood.clone(), until) {
-                (Mood::Working, Until::Committed) => ready(Ok(self.execute(&mut state, command))),
-                (Mood::Working, Until::Accepted) => match self.execute(&mut state, command) {
+                (Mood::Working | Mood::Unattested, Until::Committed) => ready(Ok(self.execute(&mut state, command))),
+                (Mood::Working | Mood::Unattested, Until::Accepted) => match self.execute(&mut state, command) {
                     Fate::Committed { .. } => ready(Ok(Fate::Accepted)),
                     fate => ready(Ok(fate)),
                 },
@@ -238,6 +240,28 @@ impl Backend for Fake {
     fn read(&self, key: Bytes) -> Pending<Result<Answer, Refusal>> {
         let value = self.state.lock().unwrap().rows.get(&key).cloned();
         ready(Ok(Answer { height: *self.heights.borrow(), value }))
+    }
+
+    fn prove(&self, key: Bytes) -> Pending<Result<ProvenAnswer, Refusal>> {
+        let value = self.state.lock().unwrap().rows.get(&key).cloned();
+        let header = self.header(*self.heights.borrow());
+        ready(Ok(ProvenAnswer { header, value, proof: app::Proof::default() }))
+    }
+
+    /// The certificate proves nothing; here it matters only which one is given.
+    fn attestation(&self, header: Header) -> Pending<Result<Option<Attestation>, Refusal>> {
+        let height = header.height.plus(3);
+        let is_here = height <= *self.heights.borrow() && !matches!(self.state.lock().unwrap().mood, Mood::Unattested);
+        let document = || CertificateDocument {
+            chain: Digest::new([9; 32]),
+            height,
+            instance: Digest::new([2; 32]),
+            history: header.hash(),
+            payload_root: Digest::new([3; 32]),
+            header: self.header(height),
+            certificate: Certificate::of_nothing(),
+        };
+        ready(Ok(is_here.then(|| Attestation::History(document()))))
     }
 
     fn block(&self, height: Height) -> Pending<Result<Option<BlockView>, Refusal>> {

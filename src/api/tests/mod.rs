@@ -7,6 +7,7 @@ mod events;
 mod fake;
 mod keys;
 mod limits;
+mod proofs;
 mod wire;
 
 use std::{sync::Arc, time::Duration};
@@ -39,6 +40,7 @@ impl Bench {
             id: Digest::new([9; 32]),
             protocol: ProtocolName::Streamlette,
             application: ApplicationName::Kv,
+            window: 2,
             command_bytes_max: 4096,
             retention_heights: 100,
         };
