@@ -12,7 +12,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use tempfile::TempDir;
 use thalweg::{
     actors::storage::{Settings, Storage, WriteBehind},
-    journal::{self, Entry, FileDisk, Item, Log, SEGMENT_BYTES, Salt, Scope},
+    journal::{self, Entry, FileDisk, Item, Kind, Log, SEGMENT_BYTES, Salt, Scope},
     store::{Changes, Rows, Table},
     types::{Digest, Height},
 };
@@ -53,7 +53,7 @@ fn log(c: &mut Criterion) {
                     height += 1;
                     for _ in 0..count {
                         let scope = Scope::Height(Height::new(height));
-                        log.append(Item { scope, is_refetchable: false, bytes: vec![1; bytes] });
+                        log.append(Item { scope, kind: Kind::Record, bytes: vec![1; bytes].into() });
                     }
                     log.forget_below(Height::new(height));
                     log.flush().expect("flushes")
