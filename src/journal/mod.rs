@@ -38,6 +38,7 @@ mod entry;
 mod fault;
 mod file_disk;
 mod format;
+mod inspection;
 mod log;
 mod recovery;
 #[cfg(test)]
@@ -48,5 +49,10 @@ pub use entry::{Entry, Journal, Recovered};
 pub use fault::{Fault, OpenError, REJOIN, is_disk_full};
 pub use file_disk::{DirectoryLock, FileDisk, create_in, directory, make_spare, recreate_in, sync_directory};
 pub use format::{INLINE_BYTES_MAX, SECTOR, Salt};
+<<<<<<< HEAD
 pub use log::{Fact, Item, Kind, Log, SEGMENT_BYTES, Scope, Sequence};
+=======
+pub use inspection::{Inspection, SegmentView};
+pub use log::{Fact, Item, Log, SEGMENT_BYTES, Scope, Sequence};
+>>>>>>> cli
 pub use recovery::Survey;
