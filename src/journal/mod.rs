@@ -49,10 +49,6 @@ pub use entry::{Entry, Journal, Recovered};
 pub use fault::{Fault, OpenError, REJOIN, is_disk_full};
 pub use file_disk::{DirectoryLock, FileDisk, create_in, directory, make_spare, recreate_in, sync_directory};
 pub use format::{INLINE_BYTES_MAX, SECTOR, Salt};
-<<<<<<< HEAD
-pub use log::{Fact, Item, Kind, Log, SEGMENT_BYTES, Scope, Sequence};
-=======
 pub use inspection::{Inspection, SegmentView};
-pub use log::{Fact, Item, Log, SEGMENT_BYTES, Scope, Sequence};
->>>>>>> cli
+pub use log::{Fact, Item, Kind, Log, SEGMENT_BYTES, Scope, Sequence};
 pub use recovery::Survey;
