@@ -114,7 +114,7 @@ pub const BUGS: &[Bug] = &[
     ),
     bug("forgotten-vote", "a restart forgets the last vote", "one-vote", 20, honest(HEAVY)),
     bug("forgotten-lock", "a restart forgets the lock and what it stands on", "one-vote", 200, honest(HEAVY)),
-    bug("forgotten-body", "a vote is forgotten together with its rotten body", "one-vote", 200, rotten(HEAVY)),
+    bug("forgotten-body", "a vote is forgotten together with its rotten body", "durable", 10, rotten(HEAVY)),
     bug("send-before-durable", "votes leave before they are on disk", "durable", 1, honest(LIGHT)),
     bug("count-before-durable", "own votes count before they are on disk", "durable", 20, honest(HEAVY)),
     bug("wish-before-durable", "wishes leave before they are on disk", "durable", 20, honest(HEAVY)),

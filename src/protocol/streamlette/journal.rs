@@ -39,11 +39,11 @@ impl Record {
     /// The payloads in it, by digest.
     pub fn bodies_mut(&mut self) -> Vec<(Digest, &mut Bytes)> {
         let items = if let Self::Vote { items, .. } = self { items.as_mut_slice() } else { &mut [] };
-        let body = |item| match item {
-            &mut Item::Proposal { header, ref mut payload, .. } => Some((header.payload_root, payload)),
-            &mut (Item::Solicit { .. } | Item::Votes { .. }) => None,
-        };
-        items.iter_mut().filter_map(body).collect()
+        let bodies = items.iter_mut().filter_map(|item| match item {
+            Item::Proposal { header, payload, .. } => Some((header.payload_root, payload)),
+            Item::Solicit { .. } | Item::Votes { .. } => None,
+        });
+        bodies.collect()
     }
 }
 
