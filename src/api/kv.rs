@@ -11,12 +11,15 @@ use tokio::time::Instant;
 
 use super::{
     command::{Outcome, Progress, Submitted},
-    port::{Operation, Until},
+    port::{Operation, ProvenAnswer, Until},
     problem::{Kind, Problem},
     request::{self, Consistency, ReadParameters, WriteParameters},
     server::Shared,
 };
-use crate::types::{Digest, Height};
+use crate::{
+    replica::StateProofDocument,
+    types::{Digest, Height, Octets},
+};
 
 /// The answer to a write.
 #[derive(Serialize)]
@@ -94,7 +97,7 @@ fn written(outcome: Outcome) -> Result<HttpResponse, Problem> {
 /// Reads a key.
 pub async fn get(shared: web::Data<Shared>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let key = request::key(&request)?;
-    let ReadParameters { consistency, at_least, timeout_ms } = request::parameters(&request)?;
+    let ReadParameters { consistency, proof, at_least, timeout_ms } = request::parameters(&request)?;
     let deadline = request::deadline(timeout_ms)?;
     let _pass = shared.gate.try_enter(0)?;
     let mut height = at_least.unwrap_or(Height::ZERO);
@@ -102,11 +105,34 @@ pub async fn get(shared: web::Data<Shared>, request: HttpRequest) -> Result<Http
         height = height.max(barrier(&shared, deadline).await?);
     }
     shared.reached(height, deadline).await?;
+    if proof {
+        let document = prove(&shared, key, deadline).await?;
+        return Ok(HttpResponse::Ok()
+            .insert_header(("Thalweg-Height", document.header.height.get()))
+            .insert_header((header::CACHE_CONTROL, "no-store"))
+            .json(document));
+    }
     let answer = request::within(&shared, deadline, shared.backend.read(key)).await?;
     let value = answer.value.ok_or_else(|| Problem::new(Kind::NoKey, "absent").at(answer.height));
     let mut response = HttpResponse::Ok();
     response.insert_header(("Thalweg-Height", answer.height.get())).insert_header(ContentType::octet_stream());
     Ok(response.insert_header((header::CACHE_CONTROL, "no-store")).body(value?))
+}
+
+/// Proves what the state says of a key now. A state is attested only by certificates of `window + 1` heights above it;
+/// where nobody else has them decided, commands without effect do.
+async fn prove(shared: &Shared, key: Bytes, deadline: Instant) -> Result<StateProofDocument, Problem> {
+    let proven = request::within(shared, deadline, shared.backend.prove(key.clone())).await?;
+    let ProvenAnswer { header, value, proof } = proven;
+    let attested_at = header.height.plus(shared.settings.chain.window).next();
+    while shared.height() < attested_at {
+        let height = barrier(shared, deadline).await?;
+        shared.reached(height, deadline).await?;
+    }
+    let attestation = request::within(shared, deadline, shared.backend.attestation(header.clone())).await?;
+    let unprovable = || Problem::new(Kind::Unprovable, "no certificate names the state").at(header.height);
+    let attestation = attestation.ok_or_else(unprovable)?;
+    Ok(StateProofDocument { key: Octets(key), value: value.map(Octets), header, proof, attestation })
 }
 
 /// Has a command without effect ordered after everything that was answered before, and returns its height. The state

@@ -69,6 +69,8 @@ slugs! {
     KeyReused = UNPROCESSABLE_ENTITY "key-reused" "The Idempotency-Key belongs to another command",
     /// No room.
     Full = TOO_MANY_REQUESTS "full" "There is no room at present",
+    /// The chain's validators sign nothing that could prove this.
+    Unprovable = NOT_IMPLEMENTED "unprovable" "This chain cannot prove it",
     /// The command was certainly not executed and never will be.
     Expired = SERVICE_UNAVAILABLE "expired" "The command expired before it was executed",
     /// The node stops.

@@ -34,6 +34,8 @@ pub struct WriteParameters {
 pub struct ReadParameters {
     /// How fresh.
     pub consistency: Consistency,
+    /// Whether to prove the answer.
+    pub proof: bool,
     /// Not before this height.
     pub at_least: Option<Height>,
     /// How long to wait.

@@ -60,6 +60,8 @@ pub struct ChainFacts {
     pub protocol: ProtocolName,
     /// Which application executes.
     pub application: ApplicationName,
+    /// How many heights are live at once: a height is attested by the certificate `window + 1` above it.
+    pub window: u64,
     /// The most bytes of a command's body.
     pub command_bytes_max: usize,
     /// For how many heights a reply is remembered. A command without an Idempotency-Key expires after as many.
@@ -77,6 +79,7 @@ impl ChainFacts {
             id: genesis.chain_id(),
             protocol: genesis.protocol,
             application: genesis.application,
+            window: genesis.window,
             command_bytes_max: usize::try_from(genesis.command_bytes_max).expect("u32 fits into usize"),
             retention_heights: genesis.retention_heights,
         }

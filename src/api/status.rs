@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::{
     port::PeerView,
     problem::{Kind, Problem},
+    request,
     server::Shared,
 };
 use crate::{
@@ -107,12 +108,14 @@ pub async fn status(shared: web::Data<Shared>) -> HttpResponse {
 }
 
 /// Who is connected.
-pub async fn peers(shared: web::Data<Shared>) -> HttpResponse {
+pub async fn peers(shared: web::Data<Shared>) -> Result<HttpResponse, Problem> {
     #[derive(Serialize)]
     struct Peers {
         peers: Vec<PeerView>,
     }
-    HttpResponse::Ok().json(Peers { peers: shared.backend.peers() })
+    let _pass = shared.gate.try_enter(0)?;
+    let peers = request::within(&shared, request::deadline(None)?, shared.backend.peers()).await?;
+    Ok(HttpResponse::Ok().json(Peers { peers }))
 }
 
 #[derive(Serialize)]

@@ -16,6 +16,7 @@ pub mod votes;
 use std::{sync::Arc, time::Duration};
 
 pub use abstention::Abstention;
+use bytes::Bytes;
 pub use checkpoint::{Checkpoint, CheckpointEvidence, StableCheckpoint, Voucher};
 pub use contract::*;
 pub use lifetime::{Lifetime, epoch};
@@ -149,6 +150,15 @@ impl Record {
             Self::Pbft(record) => Some(record.height()),
         }
     }
+
+    /// The bodies in it, each with the digest by which it is known, and its place. They are kept apart from the record,
+    /// and may be lost where it may not (`JN-9`): then their place is empty when the record comes back.
+    pub fn bodies_mut(&mut self) -> Vec<(Digest, &mut Bytes)> {
+        match self {
+            Self::Streamlette(record) => record.bodies_mut(),
+            Self::Pbft(record) => record.bodies_mut(),
+        }
+    }
 }
 
 /// What a replica has, so that a peer can tell what it lacks.
@@ -222,6 +232,14 @@ impl Certificate {
             Self::Streamlette(certificate) => certificate.proposal.tick == streamlette::Tick::ZERO,
             // Heights have no owners: the primary of a view leads all of them.
             Self::Pbft(_) => true,
+        }
+    }
+
+    /// The digest of the payload that it claims is decided.
+    pub fn payload_root(&self) -> Digest {
+        match self {
+            Self::Streamlette(certificate) => certificate.proposal.payload_root,
+            Self::Pbft(certificate) => certificate.proposal.payload_root,
         }
     }
 

@@ -42,6 +42,7 @@ mod flight;
 mod forward;
 mod lag;
 mod mempool;
+mod notice;
 mod order;
 mod peers;
 mod proposal;
@@ -50,6 +51,7 @@ mod rejoin;
 mod replies;
 mod schedule;
 mod serve;
+mod state_proof;
 #[cfg(test)]
 mod tests;
 pub mod waiting;
@@ -68,6 +70,7 @@ use forward::Forwarder;
 use lag::Lag;
 pub use lag::Progress;
 use mempool::{Key, Mempool};
+pub use notice::Notice;
 use order::Order;
 use peers::Peers;
 use quota::Source;
@@ -75,6 +78,7 @@ use rejoin::Rejoin;
 use replies::Replies;
 use schedule::{Outlook, Schedule};
 pub use serve::{blocks_from, last_checkpoint};
+pub use state_proof::{Attestation, StateProofDocument, StateProofError};
 use wire::PeerStatus;
 
 use crate::{

@@ -6,7 +6,7 @@ use super::{Dice, disk::SimDisk};
 use crate::{
     app::Block,
     config::Genesis,
-    journal::{Disk as _, Entry, Journal, Salt},
+    journal::{Disk as _, Entry, Journal, SECTOR, Salt},
     protocol::{Abstention, Checkpoint, Record, StableCheckpoint},
     store::MemoryRows,
     types::{Digest, Height},
@@ -14,6 +14,10 @@ use crate::{
 
 /// How much of a new segment is filled with zeros; beyond that it grows, so that both forms are played.
 const PREPARED_BYTES: usize = 128 << 10;
+/// What all journals of worlds are salted with.
+const MARK: [u8; 16] = [7; 16];
+/// So many bodies are the last ones.
+const RECENT: usize = 4;
 const HAS_ROOM: &str = "an empty simulated disk has room";
 
 /// What survives a crash.
@@ -30,17 +34,25 @@ impl Estate {
     /// Never: an empty disk has room.
     pub fn new(genesis: &Genesis) -> Self {
         let disk = SimDisk::prepared(PREPARED_BYTES);
-        let journal = Journal::create(disk, genesis.chain_id(), Salt::new([7; 16])).expect(HAS_ROOM);
+        let journal = Journal::create(disk, genesis.chain_id(), Salt::new(MARK)).expect(HAS_ROOM);
         Self { disk: journal.into_disk(), rows: MemoryRows::default() }
     }
 
-    /// Flips bits of one byte of the journal.
+    /// Flips a bit of the journal: of anything in its last segment, or of one of the last bodies, which no other copy
+    /// mends.
     pub fn rot(&mut self, dice: &mut Dice) {
         let Some(segment) = self.disk.segments().ok().and_then(|segments| segments.last().copied()) else { return };
-        let length = self.disk.bytes(segment).map_or(0, <[u8]>::len) as u64;
-        if let Ok(offset) = usize::try_from(dice.below(length))
-            && length > 0
-        {
+        let bytes = self.disk.bytes(segment).unwrap_or_default();
+        let end = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+        // What does not begin with the mark of the journal's own structure is the inside of something.
+        let is_body = |start: &usize| !bytes[*start..].starts_with(&MARK) && bytes[*start] != 0;
+        let bodies: Vec<usize> = (2 * SECTOR..end).step_by(SECTOR).rev().filter(is_body).take(RECENT).collect();
+        let (start, most) = match usize::try_from(dice.below(2 * RECENT as u64)).ok().and_then(|at| bodies.get(at)) {
+            Some(body) => (*body, SECTOR.min(end - body)),
+            None => (0, end),
+        };
+        if most > 0 {
+            let offset = start + usize::try_from(dice.below(most as u64)).unwrap_or(0);
             self.disk.rot(segment, offset, 1 << dice.below(8));
         }
     }

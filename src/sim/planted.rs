@@ -31,6 +31,7 @@ struct Where {
     faults: Faults,
     window: u64,
     checkpoint_interval: Option<u64>,
+    value_bytes: usize,
 }
 
 const LIGHT: Faults = Faults::LIGHT;
@@ -41,7 +42,13 @@ const fn bug(name: &'static str, what: &'static str, found_by: &'static str, see
 }
 
 const fn honest(faults: Faults) -> Where {
-    Where { validators: 4, liars: 0, lie: None, faults, window: 1, checkpoint_interval: None }
+    let checkpoint_interval = None;
+    Where { validators: 4, liars: 0, lie: None, faults, window: 1, checkpoint_interval, value_bytes: 8 }
+}
+
+/// Disks rot, and payloads are bodies of their own.
+const fn rotten(faults: Faults) -> Where {
+    Where { value_bytes: 3_000, ..honest(Faults { rot: 1000, ..faults }) }
 }
 
 const fn wide(faults: Faults) -> Where {
@@ -90,8 +97,9 @@ pub fn with<T>(bug: Option<&'static str>, act: impl FnOnce() -> T) -> T {
 impl Bug {
     /// What is played to find it.
     pub fn scenario(&self) -> Scenario {
-        let Where { validators, liars, lie, faults, window, checkpoint_interval } = self.place;
-        Scenario { validators, liars, lie, faults, window, checkpoint_interval, is_swarm: true, ..Scenario::default() }
+        let Where { validators, liars, lie, faults, window, checkpoint_interval, value_bytes } = self.place;
+        let drawn = Scenario { is_swarm: true, ..Scenario::default() };
+        Scenario { validators, liars, lie, faults, window, checkpoint_interval, value_bytes, ..drawn }
     }
 
     /// Plays seeds from 0 on until something is found; how many it took, and what.
@@ -113,6 +121,7 @@ pub const BUGS: &[Bug] = &[
     ),
     bug("forgotten-vote", "a restart forgets the last vote", "one-vote", 20, honest(HEAVY)),
     bug("forgotten-lock", "a restart forgets the lock and what it stands on", "one-vote", 200, honest(HEAVY)),
+    bug("forgotten-body", "a vote is forgotten together with its rotten body", "durable", 10, rotten(HEAVY)),
     bug("send-before-durable", "votes leave before they are on disk", "durable", 1, honest(LIGHT)),
     bug("count-before-durable", "own votes count before they are on disk", "durable", 20, honest(HEAVY)),
     bug("wish-before-durable", "wishes leave before they are on disk", "durable", 20, honest(HEAVY)),

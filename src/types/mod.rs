@@ -16,7 +16,7 @@ pub mod validator;
 pub use bitmap::Bitmap;
 pub use bounded::{BoundedVec, Full};
 pub use number::{Height, Power, ValidatorIndex};
-pub use octets::{Digest, PublicKey, Signature};
+pub use octets::{Digest, Octets, PublicKey, Signature};
 pub use power::{CrashModel, Tally};
 pub use time::Time;
 pub use validator::{Validator, ValidatorSet, ValidatorSetError};

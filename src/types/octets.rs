@@ -1,7 +1,8 @@
-//! Fixed-size byte strings: raw in compact encodings, lower-case hexadecimal in JSON and in text.
+//! Byte strings, most of them of a fixed size: raw in compact encodings, lower-case hexadecimal in JSON and in text.
 
 use std::{fmt, str::FromStr};
 
+use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 macro_rules! octets {
@@ -101,4 +102,27 @@ octets! {
 octets! {
     /// An Ed25519 signature, encoded as in RFC 8032 section 5.1.6.
     Signature[64]
+}
+
+/// Bytes of any length, bounded by whoever reads them: raw in compact encodings, lower-case hexadecimal in JSON.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Octets(pub Bytes);
+
+impl Serialize for Octets {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            return serializer.serialize_str(&hex::encode(&self.0));
+        }
+        serializer.serialize_bytes(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Octets {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            let text = String::deserialize(deserializer)?;
+            return Ok(Self(hex::decode(text).map_err(D::Error::custom)?.into()));
+        }
+        Ok(Self(serde_bytes::ByteBuf::deserialize(deserializer)?.into_vec().into()))
+    }
 }

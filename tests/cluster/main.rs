@@ -21,7 +21,13 @@ mod history;
 mod kills;
 mod listeners;
 mod load;
+mod names;
 mod partitions;
 mod pauses;
+mod proofs;
+mod rejoin;
 mod soak;
 mod supervision;
+#[allow(dead_code, reason = "its `main` is for people")]
+#[path = "../../examples/trust_no_node.rs"]
+mod trust_no_node;

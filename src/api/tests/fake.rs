@@ -10,15 +10,16 @@ use std::{
 
 use bytes::Bytes;
 use futures::FutureExt as _;
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 
 use crate::{
     api::port::{
-        Answer, Backend, BlockView, CommandState, Operation, PeerView, Pending, Refusal, Status, Until, ValidatorView,
+        Answer, Backend, BlockView, CommandState, Examination, Operation, PeerView, Pending, ProvenAnswer, Refusal,
+        Status, Until, ValidatorView,
     },
     app::{self, CheckError, Command, Header, Payload, Receipt},
-    protocol::Abstention,
-    replica::{CertificateDocument, Fate, View},
+    protocol::{Abstention, Certificate, Evidence},
+    replica::{Attestation, CertificateDocument, Fate, Notice, View},
     types::{Digest, Height, Power, PublicKey, ValidatorIndex, codec},
 };
 
@@ -28,6 +29,8 @@ pub enum Mood {
     /// Commits them.
     #[default]
     Working,
+    /// Commits them, and never attests a state.
+    Unattested,
     /// Never says a word.
     Silent,
     /// Takes them and never decides.
@@ -46,11 +49,13 @@ struct State {
     executed: Vec<(Command, Receipt)>,
     by_client: HashMap<Digest, Digest>,
     submitted: Vec<Command>,
+    examination: Examination,
 }
 
 pub struct Fake {
     state: Mutex<State>,
     heights: watch::Sender<Height>,
+    notices: broadcast::Sender<Notice>,
     waiting: Arc<AtomicUsize>,
     /// Told whenever the number of waiting clients changes.
     waiting_changed: watch::Sender<usize>,
@@ -61,6 +66,7 @@ impl Default for Fake {
         Self {
             state: Mutex::default(),
             heights: watch::Sender::new(Height::ZERO),
+            notices: broadcast::channel(2).0,
             waiting: Arc::default(),
             waiting_changed: watch::Sender::new(0),
         }
@@ -99,6 +105,15 @@ impl Fake {
     /// Lets the probe of its health warn.
     pub fn set_warning(&self, warning: &str) {
         self.state.lock().unwrap().warning = Some(warning.to_owned());
+    }
+
+    pub fn set_examination(&self, examination: Examination) {
+        self.state.lock().unwrap().examination = examination;
+    }
+
+    /// Tells those who follow the event stream.
+    pub fn notice(&self, notice: Notice) {
+        let _ = self.notices.send(notice);
     }
 
     pub fn set_trouble(&self, trouble: &str) {
@@ -167,6 +182,10 @@ impl Backend for Fake {
         self.heights.subscribe()
     }
 
+    fn notices(&self) -> broadcast::Receiver<Notice> {
+        self.notices.subscribe()
+    }
+
     fn encode(&self, operation: &Operation) -> Result<Bytes, CheckError> {
         let row = match operation.clone() {
             Operation::Put { key, value } => (key, Some(value)),
@@ -195,8 +214,8 @@ impl Backend for Fake {
                 }
             };
             match (state.mood.clone(), until) {
-                (Mood::Working, Until::Committed) => ready(Ok(self.execute(&mut state, command))),
-                (Mood::Working, Until::Accepted) => match self.execute(&mut state, command) {
+                (Mood::Working | Mood::Unattested, Until::Committed) => ready(Ok(self.execute(&mut state, command))),
+                (Mood::Working | Mood::Unattested, Until::Accepted) => match self.execute(&mut state, command) {
                     Fate::Committed { .. } => ready(Ok(Fate::Accepted)),
                     fate => ready(Ok(fate)),
                 },
@@ -221,6 +240,28 @@ impl Backend for Fake {
     fn read(&self, key: Bytes) -> Pending<Result<Answer, Refusal>> {
         let value = self.state.lock().unwrap().rows.get(&key).cloned();
         ready(Ok(Answer { height: *self.heights.borrow(), value }))
+    }
+
+    fn prove(&self, key: Bytes) -> Pending<Result<ProvenAnswer, Refusal>> {
+        let value = self.state.lock().unwrap().rows.get(&key).cloned();
+        let header = self.header(*self.heights.borrow());
+        ready(Ok(ProvenAnswer { header, value, proof: app::Proof::default() }))
+    }
+
+    /// The certificate proves nothing; here it matters only which one is given.
+    fn attestation(&self, header: Header) -> Pending<Result<Option<Attestation>, Refusal>> {
+        let height = header.height.plus(3);
+        let is_here = height <= *self.heights.borrow() && !matches!(self.state.lock().unwrap().mood, Mood::Unattested);
+        let document = || CertificateDocument {
+            chain: Digest::new([9; 32]),
+            height,
+            instance: Digest::new([2; 32]),
+            history: header.hash(),
+            payload_root: Digest::new([3; 32]),
+            header: self.header(height),
+            certificate: Certificate::of_nothing(),
+        };
+        ready(Ok(is_here.then(|| Attestation::History(document()))))
     }
 
     fn block(&self, height: Height) -> Pending<Result<Option<BlockView>, Refusal>> {
@@ -251,9 +292,17 @@ impl Backend for Fake {
         vec![ValidatorView { index: ValidatorIndex::new(0), public_key, power, is_self: false, is_connected: true }]
     }
 
-    fn peers(&self) -> Vec<PeerView> {
+    fn peers(&self) -> Pending<Result<Vec<PeerView>, Refusal>> {
         let (peer_id, address) = ("somebody".to_owned(), "/ip4/127.0.0.1/tcp/1".to_owned());
-        vec![PeerView { peer_id, address, validator: None, height: None }]
+        ready(Ok(vec![PeerView { peer_id, address, validator: None, height: None, last_heard_ms_ago: Some(7) }]))
+    }
+
+    fn examine(&self) -> Pending<Result<Examination, Refusal>> {
+        ready(Ok(self.state.lock().unwrap().examination.clone()))
+    }
+
+    fn evidence(&self) -> Pending<Result<Vec<Evidence>, Refusal>> {
+        ready(Ok(Vec::new()))
     }
 
     fn readiness(&self) -> Result<(), String> {

@@ -1,10 +1,13 @@
 //! The server as clients see it: a real one on a free port, in front of a node that lives in memory.
 
 mod batches;
+mod doctor;
 mod errors;
+mod events;
 mod fake;
 mod keys;
 mod limits;
+mod proofs;
 mod wire;
 
 use std::{sync::Arc, time::Duration};
@@ -37,6 +40,7 @@ impl Bench {
             id: Digest::new([9; 32]),
             protocol: ProtocolName::Streamlette,
             application: ApplicationName::Kv,
+            window: 2,
             command_bytes_max: 4096,
             retention_heights: 100,
         };
@@ -128,6 +132,7 @@ fn validators_and_peers_are_listed() {
     assert_eq!(validators["validators"][0]["power"], 1);
     assert_eq!(validators["validators"][0]["public_key"], "07".repeat(32));
     assert_eq!(bench.get("/v1/peers").json(200)["peers"][0]["peer_id"], "somebody");
+    assert_eq!(bench.get("/v1/peers").json(200)["peers"][0]["last_heard_ms_ago"], 7);
 }
 
 /// `OB-10`

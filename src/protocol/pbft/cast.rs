@@ -53,7 +53,8 @@ impl Pbft {
         slot.offer = Some(Offer { proposal, signature: None, validity: Validity::Valid, is_accepted: true });
         slot.since = Some(self.now);
         slot.has_sent[0] = true;
-        slot.accept(proposal.payload_root, payload.clone());
+        slot.accept(proposal.payload_root);
+        slot.keep_body(proposal.payload_root, payload.clone());
         self.persist(Record::Accepted { proposal, signature: None, payload: payload.clone() }, out);
         out.tell(Event::Proposed { round: proposal.view.get(), id: proposal.payload_root });
         out.tell(Event::VoteCast { round: proposal.view.get(), target: proposal.payload_root });
@@ -102,7 +103,8 @@ impl Pbft {
             let payload = body?;
             offer.is_accepted = true;
             slot.offer = Some(offer);
-            slot.accept(offer.proposal.payload_root, payload.clone());
+            slot.accept(offer.proposal.payload_root);
+            slot.keep_body(offer.proposal.payload_root, payload.clone());
             let Offer { proposal, signature, .. } = offer;
             self.persist(Record::Accepted { proposal, signature, payload }, out);
         }

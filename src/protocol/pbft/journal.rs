@@ -7,7 +7,7 @@ use super::{
     NewView, Proof, Proposal,
     message::{Account, Draft},
 };
-use crate::types::{Height, Signature};
+use crate::types::{Digest, Height, Signature};
 
 /// Something to remember.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -53,6 +53,15 @@ pub enum Record {
 }
 
 impl Record {
+    /// The body in it, with the digest by which it is known, and its place; empty if it was lost (`JN-9`).
+    pub fn bodies_mut(&mut self) -> Vec<(Digest, &mut Bytes)> {
+        if let Self::Accepted { proposal, payload, .. } = self {
+            vec![(proposal.payload_root, payload)]
+        } else {
+            Vec::new()
+        }
+    }
+
     /// The height for which it is remembered.
     pub fn height(&self) -> Height {
         match self {

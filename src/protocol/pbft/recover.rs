@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     crypto::Signed,
-    protocol::{self, Effect, Event, Origin, Outbox, To},
+    protocol::{self, Effect, Event, Origin, Outbox, To, payload_root},
     types::{BoundedVec, planted},
 };
 
@@ -31,12 +31,15 @@ impl Pbft {
                     self.slots.entry(proposal.height).or_default().prepare(*proposal, proof.clone());
                 }
                 Record::Accepted { proposal, signature, payload } => {
-                    proposals.extend(signature.map(|signature| PrePrepare {
-                        proposal: *proposal,
-                        signature,
-                        payload: payload.clone(),
-                    }));
-                    self.slots.entry(proposal.height).or_default().accept(proposal.payload_root, payload.clone());
+                    let slot = self.slots.entry(proposal.height).or_default();
+                    slot.accept(proposal.payload_root);
+                    // A body may have been lost where the record was not: it is pulled then (`JN-9`).
+                    if payload_root(payload) == proposal.payload_root {
+                        slot.keep_body(proposal.payload_root, payload.clone());
+                        let payload = payload.clone();
+                        let whole = |signature| PrePrepare { proposal: *proposal, signature, payload };
+                        proposals.extend(signature.map(whole));
+                    }
                 }
                 standing => {
                     if !planted::is("pbft-forgotten-view") {

@@ -99,14 +99,13 @@ impl Slot {
     }
 
     /// Notes that we accept a value, whatever comes of it.
-    pub fn accept(&mut self, root: Digest, body: Bytes) {
+    pub fn accept(&mut self, root: Digest) {
         if !self.accepted.contains(&root) {
             if self.accepted.len() == ACCEPTED_MAX {
                 self.accepted.remove(0);
             }
             self.accepted.push(root);
         }
-        self.keep_body(root, body);
     }
 
     /// Keeps a value if something here may need it.

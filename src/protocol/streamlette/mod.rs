@@ -35,9 +35,10 @@ pub use evidence::Evidence;
 pub use journal::Record;
 pub use leader::{Leaders, segment, segment_start};
 pub use message::{Content, Diff, Header, Item, Message, NODES_MAX, Proposal, Solicit, Unsigned, Vote, Want, Wish};
+pub use safety::Safety;
 pub use tick::{Depth, Tick};
 
-use self::{desk::Desk, journal::Recovery, pace::Pace, safety::Safety, tree::Tree, turn::Turn, wants::Wants};
+use self::{desk::Desk, journal::Recovery, pace::Pace, tree::Tree, turn::Turn, wants::Wants};
 pub use super::votes::{Ballot, Votes};
 use super::{Electorate, Input, Instance, Judgement, Outbox, Rejection, Setup, Token, View};
 use crate::types::{Digest, Height, Time, ValidatorIndex};

@@ -1,5 +1,6 @@
 //! `durable`: whatever restricts a validator later is on its disk before anyone sees it: its votes, wherever they are
-//! carried, its wishes, and a decision before a client hears of it. And a journal that only crashed always opens.
+//! carried, its wishes, and a decision before a client hears of it. And a journal that crashed, or has a rotten byte,
+//! always opens, and gives back every vote that may still matter.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,7 +19,8 @@ use crate::{
 /// What is on a validator's disk. Nothing ever leaves it: what was synced once comes back after every crash.
 #[derive(Debug, Default)]
 struct Disk {
-    votes: BTreeSet<(Digest, Tick, Digest)>,
+    /// At which height each was cast.
+    votes: BTreeMap<(Digest, Tick, Digest), Height>,
     wants: BTreeMap<Digest, Tick>,
     decided: BTreeSet<Height>,
     checkpoints: BTreeSet<(Height, Digest, Digest)>,
@@ -49,7 +51,7 @@ impl DurableBeforeVisible {
                     self.instances.insert(*height, *instance);
                     match record {
                         sl::Record::Vote { vote, .. } => {
-                            disk.votes.insert((*instance, vote.tick, vote.target));
+                            disk.votes.insert((*instance, vote.tick, vote.target), *height);
                         }
                         sl::Record::Want { tick } => {
                             let highest = disk.wants.entry(*instance).or_default();
@@ -66,6 +68,29 @@ impl DurableBeforeVisible {
                 }
                 Entry::PeerCounter { .. } | Entry::Abstention(_) | Entry::Stable(_) => {}
             }
+        }
+    }
+
+    /// Every vote above what is in the store is back. A disk that holds nothing was lost, one that tells of an abstention
+    /// has been: whoever has such a one is judged by what it votes for (`OB-10`).
+    fn remember(&mut self, node: usize, entries: &[Entry], stored: Height) -> Result<(), String> {
+        let disk = self.disks.entry(node).or_default();
+        let mut back = BTreeSet::new();
+        for entry in entries {
+            match entry {
+                Entry::Instance { instance, record: Record::Streamlette(sl::Record::Vote { vote, .. }), .. } => {
+                    back.insert((*instance, vote.tick, vote.target));
+                }
+                Entry::Abstention(_) => return Ok(()),
+                _ => {}
+            }
+        }
+        let forgotten = disk.votes.iter().find(|(vote, height)| **height > stored && !back.contains(vote));
+        match forgotten.filter(|_| !entries.is_empty()) {
+            Some(((_, tick, target), height)) => {
+                Err(format!("node {node} forgets its vote of tick {tick:?} for {target:?} at {height}"))
+            }
+            None => Ok(()),
         }
     }
 
@@ -125,7 +150,7 @@ impl Own<'_> {
 
     fn vote(&self, vote: Vote) -> Result<(), String> {
         let Vote { tick, target } = vote;
-        if self.disk.votes.contains(&(self.instance, tick, target)) {
+        if self.disk.votes.contains_key(&(self.instance, tick, target)) {
             Ok(())
         } else {
             Err(format!("node {} shows its vote of tick {tick:?} for {target:?}, which is on no disk", self.node))
@@ -156,7 +181,7 @@ impl Checker for DurableBeforeVisible {
                 self.store(*node, entries);
                 let disk = self.disks.entry(*node).or_default();
                 disk.stored = disk.stored.max(*stored);
-                Ok(())
+                self.remember(*node, entries, *stored)
             }
             Sight::Unopened { node, what } => Err(format!("node {node} cannot come back: {what}")),
             Sight::Sent { node, is_honest: true, mail } => match mail {
@@ -229,6 +254,17 @@ mod tests {
         persist(&mut checker, sl::Record::Want { tick: Tick::new(2) });
         see(&mut checker, want(2)).unwrap();
         see(&mut checker, want(3)).unwrap_err();
+    }
+
+    #[test]
+    fn a_vote_that_does_not_come_back_is_noticed() {
+        let mut checker = DurableBeforeVisible::new(facts());
+        let vote = Vote { tick: Tick::new(1), target: Digest::new([1; 32]) };
+        persist(&mut checker, sl::Record::Vote { vote, lock_depth: None, items: Vec::new() });
+        let others = [Entry::PeerCounter { counter: 1 }];
+        let remembered = |stored| Sight::Remembered { node: 0, entries: &others, stored };
+        checker.see(&remembered(Height::ZERO)).unwrap_err();
+        checker.see(&remembered(Height::FIRST)).unwrap();
     }
 
     #[test]
