@@ -46,6 +46,7 @@ impl Chain {
             retention_heights: RETENTION,
             payload_bytes_max: 8 << 20,
             command_bytes_max: 1 << 20,
+            checkpoint_interval: None,
             validators: (1..=4).map(|seed| Validator { public_key: key(seed), power: Power::new(1) }).collect(),
         };
         let mut rows = MemoryRows::default();

@@ -42,6 +42,7 @@ fn genesis() -> Genesis {
         retention_heights: 1_000,
         payload_bytes_max: 8 << 20,
         command_bytes_max: 1 << 20,
+        checkpoint_interval: None,
         validators: (1..=4).map(|seed| Validator { public_key: key(seed), power: Power::new(1) }).collect(),
     }
 }

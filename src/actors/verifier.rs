@@ -18,9 +18,9 @@ use super::port::Receive;
 
 use crate::{
     app::Block,
-    crypto::{BatchRng, Claim as _, Verified, admit},
+    crypto::{BatchRng, Claim as _, Signed, Verified, admit},
     metrics::Metrics,
-    protocol::{Electorate, Message as Wire},
+    protocol::{Checkpoint, Electorate, Message as Wire},
     types::Digest,
 };
 
@@ -51,6 +51,16 @@ pub struct CheckBlock {
     /// The block.
     pub block: Block,
     /// Whose signatures count.
+    pub electorate: Electorate,
+}
+
+/// Checks a vote for a checkpoint; answers with it if its signature holds.
+#[derive(Message)]
+#[rtype(result = "Option<Verified<Signed<Checkpoint>>>")]
+pub struct CheckVote {
+    /// The vote.
+    pub vote: Signed<Checkpoint>,
+    /// Whose signature counts.
     pub electorate: Electorate,
 }
 
@@ -175,6 +185,14 @@ impl Receive<CheckBlock> for Verifier {
     }
 }
 
+impl Receive<CheckVote> for Verifier {
+    type Result = Option<Verified<Signed<Checkpoint>>>;
+
+    fn receive(&mut self, CheckVote { vote, electorate }: CheckVote, _: &mut Self::Context) -> Self::Result {
+        admit(vec![(vote, &electorate)], &mut self.rng).pop()?.ok()
+    }
+}
+
 struct Job {
     batch: Vec<Waiting>,
     signatures: usize,
@@ -209,7 +227,7 @@ impl Handler<CheckBlock> for Worker {
 
     fn handle(&mut self, CheckBlock { block, electorate }: CheckBlock, _: &mut Self::Context) -> Self::Result {
         let root: Digest = crate::protocol::payload_root(&block.payload);
-        match block.certificate.verify(&electorate, &mut self.rng) {
+        match block.certificate.verify(block.height, &electorate, &mut self.rng) {
             Ok(proven) if proven == root => Ok(block),
             Ok(_) | Err(_) => Err(block.height),
         }

@@ -49,7 +49,7 @@ pub(super) struct ChainArguments {
     /// Which application executes [default: kv].
     #[arg(long, value_name = "A", value_parser = PossibleValuesParser::new(ApplicationName::ALL.map(ApplicationName::as_str)))]
     pub(super) application: Option<String>,
-    /// How many heights are live at once [default: 1].
+    /// How many heights are live at once [default: 1 for streamlette, 8 for pbft].
     #[arg(long, value_name = "W", value_parser = clap::value_parser!(u64).range(1..=1024))]
     pub(super) window: Option<u64>,
 }
@@ -67,17 +67,19 @@ impl ChainArguments {
 
     /// A genesis of now, still without validators.
     pub(super) fn genesis(&self, chain: &str) -> Genesis {
+        let protocol = self.protocol().unwrap_or_default();
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Genesis {
             chain: chain.to_owned(),
             created_at_ms: u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX),
-            protocol: self.protocol().unwrap_or_default(),
+            protocol,
             application: self.application().unwrap_or_default(),
             crash_model: CrashModel::default(),
-            window: self.window.unwrap_or(1),
+            window: self.window.unwrap_or(protocol.window_default()),
             retention_heights: 100_000,
             payload_bytes_max: 1 << 20,
             command_bytes_max: 256 << 10,
+            checkpoint_interval: None,
             validators: Vec::new(),
         }
     }

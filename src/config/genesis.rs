@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     crypto::{KeyError, Transcript, check_key},
-    protocol::ProtocolName,
+    protocol::{ProtocolName, epoch},
     types::{CrashModel, Digest, Height, PublicKey, Validator, ValidatorSet, ValidatorSetError},
 };
 
@@ -57,9 +57,16 @@ pub struct Genesis {
     pub payload_bytes_max: u32,
     /// The most bytes of one command's body, at most a half of the payload's.
     pub command_bytes_max: u32,
+    /// After how many heights validators sign a checkpoint (`OB-8`), not less than `window`. Without it, 128 or
+    /// `window` if that is more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint_interval: Option<u64>,
     /// Who votes from height 1 on.
     pub validators: Vec<Validator>,
 }
+
+/// After how many heights checkpoints are signed, unless the window is larger.
+const CHECKPOINT_INTERVAL: u64 = 128;
 
 /// What is wrong with a genesis.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -100,6 +107,7 @@ impl Genesis {
         range("retention_heights", self.retention_heights, remembered, u64::MAX, "16 and more, above window");
         range("payload_bytes_max", payload, 1 << 10, 8 << 20, "1024 to 8388608");
         range("command_bytes_max", self.command_bytes_max.into(), 1, payload / 2, "1 to half of payload_bytes_max");
+        range("checkpoint_interval", self.checkpoint_interval(), self.window, 1 << 20, "window to 1048576");
         for validator in &self.validators {
             if let Err(error) = check_key(&validator.public_key) {
                 errors.push(GenesisError::Key(validator.public_key, error));
@@ -118,16 +126,37 @@ impl Genesis {
         Transcript::new("thalweg chain v1").bytes(&crate::types::codec::encode(self)).finish()
     }
 
+    /// After how many heights validators sign a checkpoint (`OB-8`).
+    pub fn checkpoint_interval(&self) -> u64 {
+        self.checkpoint_interval.unwrap_or_else(|| CHECKPOINT_INTERVAL.max(self.window))
+    }
+
+    /// The height of the header that the id of the instance that decides `height` names (`OB-7`): `window + 1` below
+    /// its first height, genesis at the lowest.
+    pub fn history_height(&self, height: Height) -> Height {
+        self.protocol.first_height(height).minus(self.window.saturating_add(1))
+    }
+
     /// The id of the instance that decides `height` (`OB-7`): `history` is the hash of the header at
-    /// `height - window - 1`, the genesis header's where that lies below.
+    /// [`Self::history_height`]. A long instance's id names the first height of its epoch.
     pub fn instance_id(&self, height: Height, set: &ValidatorSet, history: &Digest) -> Digest {
+        self.id_from(self.protocol.first_height(height), set, history)
+    }
+
+    /// The id of the epoch of `height`: that of its long instance, if the protocol has such. Checkpoints are signed
+    /// within it (`OB-8`). `history` is the hash of the header `window + 1` below the epoch, genesis' at the lowest.
+    pub fn epoch_id(&self, height: Height, set: &ValidatorSet, history: &Digest) -> Digest {
+        self.id_from(epoch(height), set, history)
+    }
+
+    fn id_from(&self, first_height: Height, set: &ValidatorSet, history: &Digest) -> Digest {
         let members = set.members().iter().fold(Transcript::new("thalweg validator set v1"), |hash, member| {
             hash.bytes(member.public_key.as_bytes()).number(member.power.get())
         });
         Transcript::new("thalweg instance v1")
             .digest(&self.chain_id())
             .bytes(self.protocol.as_str().as_bytes())
-            .number(height.get())
+            .number(first_height.get())
             .digest(&members.finish())
             .digest(history)
             .finish()

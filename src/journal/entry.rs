@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Disk, Fact, Fault, Item, Log, OpenError, SEGMENT_BYTES, Salt, Scope, Sequence};
 use crate::{
     app::Block,
-    protocol::{Abstention, Record},
+    protocol::{Abstention, Checkpoint, Record, StableCheckpoint},
     types::{Digest, Height, codec},
 };
 
@@ -14,7 +14,7 @@ use crate::{
 pub enum Entry {
     /// A record of a live instance: what restricts its later votes.
     Instance {
-        /// Its height.
+        /// Its height; in a long instance, the one for which the record is remembered ([`Record::height`]).
         height: Height,
         /// Its id.
         instance: Digest,
@@ -34,6 +34,10 @@ pub enum Entry {
     /// Where nothing may be voted for, since an earlier journal was lost (`OB-10`). Survives
     /// [`Journal::forget_below`].
     Abstention(Abstention),
+    /// A checkpoint that we sign: execution that comes to another one must stop (`OB-8`).
+    Checkpoint(Checkpoint),
+    /// The last stable checkpoint with its proof. Survives [`Journal::forget_below`].
+    Stable(StableCheckpoint),
 }
 
 impl From<&Entry> for Item {
@@ -43,6 +47,8 @@ impl From<&Entry> for Item {
             Entry::Decided { block } => Scope::Height(block.height),
             Entry::PeerCounter { .. } => Scope::Standing(Fact::PeerCounter),
             Entry::Abstention(_) => Scope::Standing(Fact::Abstention),
+            Entry::Checkpoint(checkpoint) => Scope::Height(checkpoint.height),
+            Entry::Stable(_) => Scope::Standing(Fact::StableCheckpoint),
         };
         let is_refetchable = matches!(entry, Entry::Decided { .. });
         Self { scope, is_refetchable, bytes: codec::encode(entry) }

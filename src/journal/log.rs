@@ -42,6 +42,8 @@ pub enum Fact {
     PeerCounter,
     /// Where we do not vote.
     Abstention,
+    /// The last stable checkpoint.
+    StableCheckpoint,
 }
 
 /// Something to remember. `Debug` shows how long it is and how it begins.

@@ -175,7 +175,7 @@ impl Backend for NodeBackend {
         let genesis = Arc::clone(&self.genesis);
         self.blocking(move |reader| {
             let stored = app::stored_block(reader, height)?;
-            let history = app::header(reader, height.minus(genesis.window + 1))?.hash();
+            let history = app::header(reader, genesis.history_height(height))?.hash();
             Some(CertificateDocument::new(&genesis, &stored, history))
         })
     }

@@ -297,7 +297,8 @@ pub enum Effect {
     },
     /// Proof that a validator lied.
     Evidence(Evidence),
-    /// Records of heights below are not needed any more.
+    /// Records of heights below are not needed any more. Done once everything persisted before is on disk: what
+    /// stands in their place is persisted first, under a height that is kept.
     Forget {
         /// The lowest height still needed.
         below: Height,

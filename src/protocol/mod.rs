@@ -4,7 +4,9 @@
 //! decision. Never does I/O. Protocols do not know each other; this file is the only place that lists them.
 
 mod abstention;
+mod checkpoint;
 mod contract;
+mod lifetime;
 mod rejection;
 pub mod seat;
 pub mod streamlette;
@@ -12,7 +14,9 @@ pub mod streamlette;
 use std::{sync::Arc, time::Duration};
 
 pub use abstention::Abstention;
+pub use checkpoint::{Checkpoint, CheckpointEvidence, StableCheckpoint, Voucher};
 pub use contract::*;
+pub use lifetime::{Lifetime, epoch};
 pub use rejection::Rejection;
 use serde::{Deserialize, Serialize};
 
@@ -40,20 +44,27 @@ impl ProtocolName {
             Self::Streamlette => "streamlette",
         }
     }
+
+    /// For how long an instance of it lives.
+    pub const fn lifetime(self) -> Lifetime {
+        match self {
+            Self::Streamlette => Lifetime::Height,
+        }
+    }
 }
 
 /// Everything an instance is told at birth.
 #[derive(Clone, Debug)]
 pub struct Setup {
-    /// Its id: a hash of chain, protocol, height, validator set and history (`OB-7`).
+    /// Its id: a hash of chain, protocol, first height, validator set and history (`OB-7`).
     pub id: Digest,
-    /// Its height (the first one, for a long instance).
+    /// Its height; the first one of a long instance, by which it is known.
     pub height: Height,
     /// Who votes.
     pub set: Arc<ValidatorSet>,
     /// Our own place in the set; `None` for a listener, who only learns.
     pub me: Option<ValidatorIndex>,
-    /// Who leads the first rounds.
+    /// Who leads the first rounds; nobody in particular in a long instance.
     pub owner: ValidatorIndex,
     /// Local pace; may differ between replicas.
     pub timing: Timing,
@@ -116,6 +127,16 @@ pub enum Record {
     Streamlette(streamlette::Record),
 }
 
+impl Record {
+    /// The height for which it is remembered; `None`: that of its instance, which has only one. A long instance's
+    /// record is kept until [`Effect::Forget`] goes above that.
+    pub fn height(&self) -> Option<Height> {
+        match self {
+            Self::Streamlette(_) => None,
+        }
+    }
+}
+
 /// What a replica has, so that a peer can tell what it lacks.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Summary {
@@ -137,6 +158,8 @@ pub enum Certificate {
 pub enum Evidence {
     /// Of Streamlette.
     Streamlette(streamlette::Evidence),
+    /// Of the checkpoints that all protocols have.
+    Checkpoint(CheckpointEvidence),
 }
 
 /// What signatures are checked against: the instance's id and its validators.
@@ -182,11 +205,12 @@ impl Certificate {
         })
     }
 
-    /// Checks the whole proof with nothing but the electorate, and returns the digest of the decided payload.
+    /// Checks the whole proof with nothing but the electorate, and returns the digest of the payload decided at
+    /// `height`. The id of a one-shot instance names its height; a long one's votes must.
     ///
     /// # Errors
     /// A [`Rejection`] that says what is wrong.
-    pub fn verify(&self, electorate: &Electorate, rng: &mut BatchRng) -> Result<Digest, Rejection> {
+    pub fn verify(&self, _height: Height, electorate: &Electorate, rng: &mut BatchRng) -> Result<Digest, Rejection> {
         match self {
             Self::Streamlette(certificate) => certificate.verify(electorate, rng),
         }

@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 use super::{Effect, Event, Input, Instance, Message, Origin, Outbox, ProtocolName, Setup, To, Token, Unsigned, View};
 use crate::{
     crypto::{SecretKey, Verified},
-    types::{Digest, Time, ValidatorIndex, planted},
+    types::{Digest, Height, Time, ValidatorIndex, planted},
 };
 
 /// The most messages that wait for the disk.
@@ -47,6 +47,9 @@ pub struct Seat {
     signer: Option<(SecretKey, ValidatorIndex)>,
     durable: Token,
     held: VecDeque<Held>,
+    /// The last record that was written, and what may be forgotten once it is on disk.
+    written: Token,
+    forget: Option<(Token, Height)>,
     outbox: Outbox,
 }
 
@@ -67,7 +70,16 @@ impl Seat {
 
     /// Takes a seat at the instance `id`: with a key and its place in the set as a voter, without as a listener.
     pub fn new(instance: Box<dyn Instance>, id: Digest, signer: Option<(SecretKey, ValidatorIndex)>) -> Self {
-        Self { instance, id, signer, durable: Token::default(), held: VecDeque::new(), outbox: Outbox::default() }
+        Self {
+            instance,
+            id,
+            signer,
+            durable: Token::default(),
+            held: VecDeque::new(),
+            written: Token::default(),
+            forget: None,
+            outbox: Outbox::default(),
+        }
     }
 
     /// Takes one input through the brain, and everything that follows from it at once.
@@ -84,6 +96,11 @@ impl Seat {
             for effect in std::mem::take(&mut self.outbox.effects) {
                 match effect {
                     Effect::Send { to, message, after } => self.send(to, message, after, &mut own, errands),
+                    Effect::Forget { below } => self.forget(below, errands),
+                    Effect::Persist { token, record } => {
+                        self.written = token;
+                        errands.push(Errand::Act(Effect::Persist { token, record }));
+                    }
                     effect => errands.push(Errand::Act(effect)),
                 }
             }
@@ -133,7 +150,19 @@ impl Seat {
         }
     }
 
+    /// What stands in place of the forgotten was written before: it must be on disk first.
+    fn forget(&mut self, below: Height, errands: &mut Vec<Errand>) {
+        if self.written <= self.durable {
+            errands.push(Errand::Act(Effect::Forget { below }));
+        } else {
+            self.forget = Some((self.written, below));
+        }
+    }
+
     fn release(&mut self, own: &mut VecDeque<Verified<Message>>, errands: &mut Vec<Errand>) {
+        if let Some((_, below)) = self.forget.take_if(|(after, _)| *after <= self.durable) {
+            errands.push(Errand::Act(Effect::Forget { below }));
+        }
         for held in std::mem::take(&mut self.held) {
             if held.after <= self.durable {
                 self.post(held.to, held.message, own, errands);

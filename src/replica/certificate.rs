@@ -1,8 +1,8 @@
 //! A certificate as a client takes it away: everything `verify` needs besides genesis.
 //!
 //! Made by the API, checked by the command line and by clients that trust no node. What is proven is that a quorum of
-//! the validators decided `payload_root` at `height`, in a history whose header at `height - window - 1` has the hash
-//! `history` (`OB-7`). The header of the height itself is told along but is attested only by certificates of later
+//! the validators decided `payload_root` at `height`, in a history that has `history` for the hash of the header that
+//! the instance's id names: the one at `height - window - 1`, or below the epoch of a long instance (`OB-7`). The header of the height itself is told along but is attested only by certificates of later
 //! heights: its `state_root` is not proven by this document.
 
 use serde::{Deserialize, Serialize};
@@ -26,7 +26,7 @@ pub struct CertificateDocument {
     pub height: Height,
     /// The id of the instance that decided it.
     pub instance: Digest,
-    /// The hash of the header at `height - window - 1`, genesis at the lowest.
+    /// The hash of the header that the instance's id names ([`Genesis::history_height`]).
     pub history: Digest,
     /// The digest of the decided payload.
     pub payload_root: Digest,
@@ -60,7 +60,7 @@ pub enum CertificateError {
 }
 
 impl CertificateDocument {
-    /// The document for a stored block. `history` is the hash of the header at `height - window - 1`.
+    /// The document for a stored block. `history` is the hash of the header at [`Genesis::history_height`].
     pub fn new(genesis: &Genesis, stored: &StoredBlock, history: Digest) -> Self {
         Self {
             chain: genesis.chain_id(),
@@ -88,7 +88,7 @@ impl CertificateDocument {
         if (self.header.height, self.header.payload_root) != (self.height, self.payload_root) {
             return Err(CertificateError::WrongHeader);
         }
-        let proven = self.certificate.verify(&Electorate { id: self.instance, set }, rng)?;
+        let proven = self.certificate.verify(self.height, &Electorate { id: self.instance, set }, rng)?;
         if proven == self.payload_root { Ok(()) } else { Err(CertificateError::WrongPayload(proven)) }
     }
 }

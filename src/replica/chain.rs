@@ -10,7 +10,7 @@ use super::contract::{Recovered, Settings};
 use crate::{
     app::{Header, Turn},
     config::Genesis,
-    protocol::{Abstention, Electorate, Setup, Timing},
+    protocol::{Abstention, Electorate, Lifetime, Setup, Timing},
     types::{Digest, Height, ValidatorIndex, ValidatorSet},
 };
 
@@ -25,6 +25,8 @@ pub(super) struct Chain {
     abstention: Abstention,
     timing: Timing,
     window: u64,
+    /// The hash of the genesis header.
+    origin: Digest,
     tip: Header,
     /// Hashes of the last headers, consecutive, the tip's at the back.
     hashes: VecDeque<Digest>,
@@ -43,6 +45,7 @@ impl Chain {
         let tip = recovered.headers.last().cloned().expect("recovery finds at least the genesis header");
         let mut chain = Self {
             window: genesis.window.max(1),
+            origin: recovered.origin,
             genesis,
             set: Arc::new(set),
             me: settings.me,
@@ -121,20 +124,43 @@ impl Chain {
     /// What a height's certificate is checked against (`OB-7`). `None` above [`Self::verifiable`], or where the
     /// history has been forgotten.
     pub(super) fn electorate(&self, height: Height) -> Option<Electorate> {
-        let history = self.hash(height.minus(self.window + 1))?;
+        let history = match self.genesis.history_height(height) {
+            Height::ZERO => self.origin,
+            at => self.hash(at)?,
+        };
         let set = Arc::clone(self.set(height));
         Some(Electorate { id: self.genesis.instance_id(height, &set, &history), set })
     }
 
-    /// Everything an instance is told at birth; `None` where [`Self::electorate`] is.
+    /// What checkpoints of a height's epoch are signed within (`OB-8`).
+    pub(super) fn epoch(&self, height: Height) -> Electorate {
+        let set = Arc::clone(self.set(height));
+        Electorate { id: self.genesis.epoch_id(height, &set, &self.origin), set }
+    }
+
+    /// For how long the instances of this chain live.
+    pub(super) fn lifetime(&self) -> Lifetime {
+        self.genesis.protocol.lifetime()
+    }
+
+    /// By what height the instance is known that decides one.
+    pub(super) fn first_height(&self, height: Height) -> Height {
+        self.genesis.protocol.first_height(height)
+    }
+
+    /// Everything the instance that decides a height is told at birth; `None` where [`Self::electorate`] is.
     pub(super) fn setup(&self, height: Height) -> Option<Setup> {
         let Electorate { id, set } = self.electorate(height)?;
+        let owner = match self.lifetime() {
+            Lifetime::Height => self.owner(height)?,
+            Lifetime::Epoch => ValidatorIndex::new(0),
+        };
         Some(Setup {
             id,
-            height,
+            height: self.first_height(height),
             set,
             me: self.me(height),
-            owner: self.owner(height)?,
+            owner,
             timing: self.timing,
             payload_bytes_max: self.payload_bytes_max(),
         })

@@ -7,7 +7,8 @@ use bytes::Bytes;
 use super::wire::PeerStatus;
 use crate::{
     app::{Block, Command, Header, Receipt, Turn},
-    protocol::{Abstention, Electorate, Setup, Slot, Timing},
+    crypto::{Signed, Verified},
+    protocol::{self, Abstention, Checkpoint, Electorate, Evidence, Setup, Slot, StableCheckpoint, Timing},
     types::{Digest, Height, Time, ValidatorIndex},
 };
 
@@ -51,6 +52,14 @@ pub struct Recovered {
     pub oldest: Height,
     /// Where nothing may be voted for (`OB-10`).
     pub abstention: Abstention,
+    /// The hash of the genesis header.
+    pub origin: Digest,
+    /// The header of the highest checkpoint that is executed ([`super::last_checkpoint`]).
+    pub checkpoint: Option<Header>,
+    /// The checkpoints above it that this validator has signed, from the journal.
+    pub signed: Vec<Checkpoint>,
+    /// The last stable checkpoint, from the journal.
+    pub stable: Option<StableCheckpoint>,
 }
 
 /// What happened.
@@ -83,6 +92,20 @@ pub enum Input {
         slot: Slot,
         /// The wall clock, milliseconds since the Unix epoch, to be written into the payload.
         wall_ms: u64,
+    },
+    /// A long instance may decide this payload: its commands are under way.
+    Proposed {
+        /// At which height.
+        height: Height,
+        /// What.
+        payload: Bytes,
+    },
+    /// A long instance says who leads it.
+    Leading {
+        /// Its round.
+        round: u64,
+        /// Who.
+        leader: ValidatorIndex,
     },
     /// A decider has decided.
     Decided {
@@ -148,6 +171,25 @@ pub enum Input {
         /// The last of these heights.
         through: Height,
     },
+    /// A peer sent a vote for a checkpoint. Nothing has been checked.
+    Vote {
+        /// From whom.
+        peer: Peer,
+        /// What.
+        vote: Signed<Checkpoint>,
+    },
+    /// The answer to [`Effect::CheckVote`].
+    VoteChecked {
+        /// Who sent it.
+        peer: Peer,
+        /// The vote, if its signature holds.
+        vote: Option<Verified<Signed<Checkpoint>>>,
+    },
+    /// Our own checkpoint is on disk and signed ([`Effect::Attest`]).
+    Attested {
+        /// The vote.
+        vote: Verified<Signed<Checkpoint>>,
+    },
     /// The deadline has passed.
     Wake,
 }
@@ -175,24 +217,31 @@ pub enum Fate {
 /// What the hands must do, in order.
 #[derive(Clone, Debug)]
 pub enum Effect {
-    /// Open an instance and route its messages. If the journal holds records of it, begin with them.
+    /// Open an instance and route its messages; it is known by its first height. If the journal holds records of it, begin with them.
     Open {
         /// Everything about it.
         setup: Setup,
     },
     /// Drop an instance and everything it holds.
     Close {
-        /// Its height.
+        /// Its first height.
         height: Height,
     },
     /// Tell a live instance what waits ([`crate::protocol::Input::Demand`]).
     Demand {
-        /// Which height.
+        /// The instance's first height.
         height: Height,
         /// Since when the oldest command has waited.
         commands_since: Option<Time>,
         /// Whether a higher height waits for it.
         waited_on: bool,
+    },
+    /// Tell a live long instance its horizon, what was decided elsewhere, or what is stable.
+    Tell {
+        /// Its first height.
+        instance: Height,
+        /// What.
+        input: protocol::Input,
     },
     /// Answer a decider's `Build`.
     Offer {
@@ -262,6 +311,48 @@ pub enum Effect {
         /// The height.
         through: Height,
     },
+    /// Journal a checkpoint of our own, then sign it and answer [`Input::Attested`] (`OB-8`).
+    Attest {
+        /// What we have executed.
+        checkpoint: Checkpoint,
+        /// What the signature is within: the epoch's id.
+        scope: Digest,
+    },
+    /// Check the signature of a vote for a checkpoint, and answer [`Input::VoteChecked`].
+    CheckVote {
+        /// Who sent it.
+        peer: Peer,
+        /// What.
+        vote: Signed<Checkpoint>,
+        /// Whose signature it must carry.
+        electorate: Electorate,
+    },
+    /// Send our vote for a checkpoint to a peer, or to all (`None`).
+    Vouch {
+        /// Whom.
+        to: Option<Peer>,
+        /// What.
+        vote: Signed<Checkpoint>,
+    },
+    /// Journal a stable checkpoint, in place of the last one.
+    Keep {
+        /// With its proof.
+        stable: StableCheckpoint,
+    },
+    /// A validator is proven to have lied.
+    Accuse {
+        /// The proof.
+        evidence: Evidence,
+        /// What it is checked against.
+        electorate: Electorate,
+    },
+    /// Stop: this replica has another state than the chain, or than it had before a restart (`OB-8`).
+    Halt {
+        /// What was executed here.
+        ours: Checkpoint,
+        /// What was signed.
+        theirs: Checkpoint,
+    },
     /// Tell a client.
     Reply {
         /// Who waits.
@@ -296,6 +387,16 @@ pub enum Event {
         height: Height,
         /// Who says so.
         validator: ValidatorIndex,
+    },
+    /// Validators with more than a third of the power signed another state than ours (`OB-8`).
+    StateMismatch {
+        /// After which height.
+        height: Height,
+    },
+    /// A checkpoint is stable.
+    Stabilised {
+        /// Its height.
+        height: Height,
     },
     /// A command was refused.
     Refused {
@@ -343,6 +444,10 @@ pub struct View {
     pub abstention: Option<Abstention>,
     /// Live heights.
     pub in_window: Vec<Height>,
+    /// Who leads the long instance, if there is one.
+    pub leader: Option<ValidatorIndex>,
+    /// The last stable checkpoint.
+    pub stable: Option<Height>,
     /// Waiting commands.
     pub mempool_commands: usize,
     /// Their bytes.

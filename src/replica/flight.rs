@@ -46,6 +46,13 @@ impl Flights {
         keys
     }
 
+    /// Forgets what was offered and is not decided: whoever leads now offers anew. Returns the commands of it.
+    pub(super) fn ground(&mut self) -> Vec<Key> {
+        let offered = self.heights.iter().filter(|(_, (stage, _))| *stage == Stage::Offered);
+        let heights: Vec<Height> = offered.map(|(height, _)| *height).collect();
+        heights.into_iter().flat_map(|height| self.arrive(height)).collect()
+    }
+
     /// How far a command is.
     pub(super) fn stage(&self, key: Key) -> Stage {
         self.heights_of(key)

@@ -5,10 +5,15 @@
 //! as they wait. When nothing has been decided for `forward_after`, they go to all validators, so that all want the
 //! height; that is repeated at growing intervals. Commands that others forwarded are never forwarded on.
 //!
+//! Nobody owns a height of a long instance: commands go to whoever leads it, once, as much as a payload holds for each
+//! payload that is executed; and to the next leader again. That heights are decided says nothing of a command that the
+//! leader leaves out or never got: when one has waited for [`PATIENCE`] times `forward_after`, it goes to all as well, so
+//! that the request timers of all run.
+//!
 //! Deviation: an owner whose blocks are full has enough to propose, and sending it more would only cost everyone a
 //! multiple of the useful traffic. So a height's owner gets what was free in the last block and, in any case, our equal
 //! part of a payload. Nothing waits for ever: each validator proposes its own in its turn.
-//! Limits: for each height at most one payload's bytes; [`COMMANDS_MAX`] commands in one message.
+//! Limits: for each height, or for the leader between two payloads, at most one payload's bytes; [`COMMANDS_MAX`] commands in one message.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -19,6 +24,7 @@ use super::{
 };
 use crate::{
     app::Command,
+    protocol::Lifetime,
     types::{Height, Time, ValidatorIndex},
 };
 
@@ -26,6 +32,8 @@ use crate::{
 const COMMANDS_MAX: usize = 4096;
 /// How far back in the outbox a message is looked for that commands can join.
 const JOINED_MAX: usize = 16;
+/// How many times `forward_after` a command waits for a leader under whom others are decided.
+const PATIENCE: u32 = 10;
 /// How often the interval between messages to all doubles at most.
 const DOUBLINGS_MAX: u32 = 6;
 
@@ -34,6 +42,14 @@ struct Allowance {
     owner: ValidatorIndex,
     bytes_left: usize,
     /// The last arrival number that was considered.
+    through: u64,
+}
+
+/// What may still be sent to the leader of a long instance.
+struct Lead {
+    leader: ValidatorIndex,
+    bytes_left: usize,
+    /// The last arrival number that was sent.
     through: u64,
 }
 
@@ -50,6 +66,9 @@ pub(super) struct Forwarder {
     forward_after: Duration,
     allowances: BTreeMap<Height, Allowance>,
     spread: Option<Spread>,
+    lead: Option<Lead>,
+    /// When what waits in spite of a leader is next worth telling everyone; never for one-shot instances.
+    overdue: Option<Time>,
     /// The bytes of the last payload that was executed.
     last_payload: usize,
 }
@@ -57,25 +76,31 @@ pub(super) struct Forwarder {
 impl Forwarder {
     /// Nothing was forwarded.
     pub(super) fn new(forward_after: Duration) -> Self {
-        Self { forward_after, allowances: BTreeMap::new(), spread: None, last_payload: 0 }
+        Self { forward_after, allowances: BTreeMap::new(), spread: None, lead: None, overdue: None, last_payload: 0 }
     }
 
     /// A payload of so many bytes is being executed.
     pub(super) fn on_payload(&mut self, bytes: usize) {
         self.last_payload = bytes;
+        if let Some(lead) = &mut self.lead {
+            lead.bytes_left = usize::MAX;
+        }
     }
 
-    /// Forwards what waits, given the open and undecided heights in ascending order.
+    /// Forwards what waits, given the open and undecided heights in ascending order, and who leads a long instance.
     pub(super) fn advance(
         &mut self,
         now: Time,
-        undecided: &[Height],
+        (undecided, leader): (&[Height], Option<ValidatorIndex>),
         chain: &Chain,
         mempool: &Mempool,
         out: &mut Outbox,
     ) {
         self.allowances.retain(|height, _| undecided.binary_search(height).is_ok());
-        if !undecided.iter().any(|height| chain.is_own(*height)) {
+        if chain.lifetime() == Lifetime::Epoch {
+            self.overdue.get_or_insert(now);
+            self.send_to_leader(leader, chain, mempool, out);
+        } else if !undecided.iter().any(|height| chain.is_own(*height)) {
             for height in undecided {
                 self.send_to_owner(*height, chain, mempool, out);
             }
@@ -86,7 +111,9 @@ impl Forwarder {
     /// When everyone is to be told, if anything waits.
     pub(super) fn deadline(&self, mempool: &Mempool) -> Option<Time> {
         let oldest = mempool.local_after(0).next()?;
-        self.spread.map(|spread| spread.due.max(oldest.since.plus(self.forward_after)))
+        let overdue = self.overdue.map(|due| due.max(oldest.since.plus(self.patience())));
+        let stalled = self.spread.map(|spread| spread.due.max(oldest.since.plus(self.forward_after)))?;
+        overdue.into_iter().chain([stalled]).min()
     }
 
     /// How many heights are remembered.
@@ -121,6 +148,30 @@ impl Forwarder {
         send(&[owner], commands, out);
     }
 
+    fn send_to_leader(&mut self, leader: Option<ValidatorIndex>, chain: &Chain, mempool: &Mempool, out: &mut Outbox) {
+        let Some(leader) = leader.filter(|leader| Some(*leader) != chain.own_index()) else {
+            self.lead = None;
+            return;
+        };
+        let bytes_max = chain.payload_bytes_max();
+        let fresh = Lead { leader, bytes_left: bytes_max, through: 0 };
+        let lead = self.lead.take().filter(|lead| lead.leader == leader).unwrap_or(fresh);
+        let lead = self.lead.insert(lead);
+        lead.bytes_left = lead.bytes_left.min(bytes_max);
+        let mut commands = Vec::new();
+        for entry in mempool.local_after(lead.through) {
+            let Some(left) = lead.bytes_left.checked_sub(entry.bytes) else { break };
+            lead.bytes_left = left;
+            lead.through = entry.arrival();
+            commands.push(entry.command.clone());
+        }
+        send(&[leader], commands, out);
+    }
+
+    fn patience(&self) -> Duration {
+        self.forward_after.saturating_mul(PATIENCE)
+    }
+
     fn part_of_payload(&self, height: Height, chain: &Chain) -> usize {
         let whole = chain.payload_bytes_max();
         let free = whole.saturating_sub(self.last_payload);
@@ -137,6 +188,9 @@ impl Forwarder {
         }
         if self.deadline(mempool).is_none_or(|due| due > now) {
             return;
+        }
+        if let Some(overdue) = &mut self.overdue {
+            *overdue = now.plus(self.forward_after.saturating_mul(PATIENCE));
         }
         if let Some(spread) = &mut self.spread {
             spread.due = now.plus(self.forward_after.saturating_mul(1 << spread.doublings));

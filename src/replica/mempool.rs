@@ -52,6 +52,13 @@ pub(super) struct Entry {
     place: Place,
 }
 
+impl Entry {
+    /// Its arrival number.
+    pub(super) fn arrival(&self) -> u64 {
+        self.place.1
+    }
+}
+
 /// What became of a command that wanted in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Admission {

@@ -7,13 +7,14 @@
 //!
 //! Rules, each named where it is upheld:
 //! * `OB-1` With e executed, heights e + 1 … e + window are live; what governs x was fixed by the state after
-//!   x − window − 1 (`chain`).
+//!   x − window − 1 (`chain`, `schedule`).
 //! * `OB-2` Commands go to whoever can propose them next, and to all when nothing moves (`forward`, `demand`).
 //! * `OB-4` A command has one fate however often it is submitted; a second one under its client and sequence is
 //!   refused (`mempool`, `replies`).
 //! * `OB-5` Nothing expired, nothing twice, nothing under way elsewhere is proposed; commands of losing proposals stay
 //!   (`proposal`, `flight`).
 //! * `OB-10` Without a memory of its votes it follows, and votes only where it cannot have voted before (`rejoin`).
+//! * `OB-8` Every so many heights the state is signed; whoever has another one stops (`checkpoint`).
 //! * `OB-7` Instance ids name the history; `OB-9` nothing more than window + 1 above the tip is verified (`chain`,
 //!   `catch_up`).
 //! * `RP-O1` Blocks are executed in height order whatever order they were decided in (`order`).
@@ -33,6 +34,7 @@ mod admission;
 mod catch_up;
 mod certificate;
 mod chain;
+mod checkpoint;
 mod contract;
 mod demand;
 mod fair;
@@ -46,6 +48,7 @@ mod proposal;
 mod quota;
 mod rejoin;
 mod replies;
+mod schedule;
 mod serve;
 #[cfg(test)]
 mod tests;
@@ -57,6 +60,7 @@ use std::{collections::BTreeMap, time::Duration};
 use catch_up::{Around, CatchUp};
 pub use certificate::{CertificateDocument, CertificateError};
 use chain::Chain;
+use checkpoint::Checkpoints;
 pub use contract::*;
 use demand::Demands;
 use flight::{Flights, Stage};
@@ -69,13 +73,14 @@ use peers::Peers;
 use quota::Source;
 use rejoin::Rejoin;
 use replies::Replies;
-pub use serve::blocks_from;
+use schedule::{Outlook, Schedule};
+pub use serve::{blocks_from, last_checkpoint};
 use wire::PeerStatus;
 
 use crate::{
-    app::{Block, Header, Receipt, Status, Turn},
-    protocol::{Rejection, Slot},
-    types::{Digest, Height, Time, ValidatorIndex},
+    app::{Block, Header, Payload, Receipt, Status, Turn},
+    protocol::{Lifetime, Rejection, Slot},
+    types::{Digest, Height, Time, ValidatorIndex, codec},
 };
 
 /// The ordering brain of one replica.
@@ -83,6 +88,8 @@ pub struct Replica {
     status_interval: Duration,
     chain: Chain,
     order: Order,
+    schedule: Schedule,
+    checkpoints: Checkpoints,
     mempool: Mempool,
     flights: Flights,
     replies: Replies,
@@ -93,6 +100,8 @@ pub struct Replica {
     rejoin: Rejoin,
     /// Decided blocks that recovery found, until [`Input::Begin`].
     recovered: BTreeMap<Height, Block>,
+    /// The last checkpoint of an earlier life, until [`Input::Begin`].
+    last_checkpoint: Option<Header>,
     oldest: Height,
     /// Up to here the journal's blocks reach: they are executed again first.
     replayable: Height,
@@ -117,6 +126,8 @@ impl Replica {
             forwarder: Forwarder::new(settings.timing.forward_after),
             catch_up: CatchUp::new(settings.fetch_timeout, settings.timing),
             order: Order::new(chain.executed()),
+            schedule: Schedule::default(),
+            checkpoints: Checkpoints::new(settings.genesis.checkpoint_interval(), recovered.signed, recovered.stable),
             rejoin: Rejoin::new(&chain),
             replayable: replayable(chain.executed(), &recovered.decided),
             chain,
@@ -124,6 +135,7 @@ impl Replica {
             demands: Demands::default(),
             peers: Peers::default(),
             recovered: recovered.decided,
+            last_checkpoint: recovered.checkpoint,
             oldest: recovered.oldest,
             has_begun: false,
             lag: Lag::default(),
@@ -139,11 +151,13 @@ impl Replica {
     pub fn step(&mut self, now: Time, input: Input, out: &mut Outbox) {
         self.now = self.now.max(now);
         match input {
-            Input::Begin => self.on_begin(),
+            Input::Begin => self.on_begin(out),
             Input::Submit { ticket, command } => self.on_submit(ticket, command, out),
             Input::Abandon { ticket } => self.replies.abandon(ticket),
             Input::Forwarded { from, commands } => self.on_forwarded(from, commands, out),
             Input::Build { slot, wall_ms } => self.on_build(slot, wall_ms, out),
+            Input::Proposed { height, payload } => self.on_proposed(height, &payload),
+            Input::Leading { round, leader } => self.on_leading(round, leader),
             Input::Decided { block } => self.on_decided(block, out),
             Input::Recorded { height } => self.order.recorded(height),
             Input::Executed { header, receipts, turn } => self.on_executed(header, receipts, turn, out),
@@ -154,6 +168,13 @@ impl Replica {
             Input::Stray { peer, height } => self.on_stray(peer, height, out),
             Input::Blocks { peer, blocks } => self.on_blocks(peer, blocks, out),
             Input::Checked { peer, block } => self.on_checked(peer, block, out),
+            Input::Vote { peer, vote } => self.checkpoints.on_vote(peer, vote, &self.chain, out),
+            Input::VoteChecked { peer, vote } => {
+                if let Err(reason) = self.checkpoints.on_examined(peer, vote, &self.chain, out) {
+                    self.blame(peer, reason, out);
+                }
+            }
+            Input::Attested { vote } => self.checkpoints.on_attested(vote, &self.chain, out),
             Input::Wake => {}
         }
         if self.has_begun {
@@ -185,15 +206,20 @@ impl Replica {
             sync: self.lag.progress(self.now, self.chain.executed(), self.peers.target(self.now)),
             abstention: self.chain.abstention().filter(|a| a.covers(self.chain.executed().next())),
             in_window: self.chain.live().collect(),
+            leader: self.schedule.leader(),
+            stable: self.checkpoints.stable().map(|stable| stable.checkpoint.height),
             mempool_commands: self.mempool.len(),
             mempool_bytes: self.mempool.bytes(),
         }
     }
 
     /// What was decided and recorded before a restart is executed first; it need not be recorded again.
-    fn on_begin(&mut self) {
+    fn on_begin(&mut self, out: &mut Outbox) {
         self.has_begun = true;
         self.announced_at = self.now;
+        if let Some(header) = self.last_checkpoint.take() {
+            self.checkpoints.on_recovered(&header, &self.chain, out);
+        }
         for (height, block) in std::mem::take(&mut self.recovered) {
             if height > self.chain.executed() {
                 self.adopt(block, true);
@@ -206,7 +232,7 @@ impl Replica {
             self.announced_at = self.now;
         }
         self.peers.up(peer, validator);
-        out.effects.push(Effect::Announce { to: Some(peer), status: self.status() });
+        self.announce_to(Some(peer), out);
     }
 
     /// A validator with another header at a height of ours executes something else than we do, or says so.
@@ -226,13 +252,15 @@ impl Replica {
     /// `OB-5`. Without commands nothing is proposed, unless a higher height waits for this one.
     fn on_build(&mut self, slot: Slot, wall_ms: u64, out: &mut Outbox) {
         let mut payload = None;
-        let is_undecided = self.order.is_open(slot.height) && !self.order.is_decided(slot.height);
+        let is_undecided = self.schedule.is_live(slot.height, &self.chain) && !self.order.is_decided(slot.height);
         if let Some(me) = self.chain.me(slot.height).filter(|_| is_undecided) {
             let (bytes_max, waiting) = (self.chain.payload_bytes_max(), (&self.mempool, &self.flights));
             let proposal = proposal::propose(slot, me, wall_ms, bytes_max, waiting);
             if !proposal.keys.is_empty() {
                 self.depart(slot.height, Stage::Offered, proposal.keys);
                 payload = Some(proposal.payload);
+            } else if self.chain.lifetime() == Lifetime::Epoch {
+                self.demands.on_nothing_to_propose(&self.mempool);
             } else if demand::is_waited_on(slot.height, &self.flights) {
                 payload = Some(proposal.payload);
             }
@@ -240,8 +268,26 @@ impl Replica {
         out.effects.push(Effect::Offer { slot, payload });
     }
 
+    /// `OB-5`: what a leader has under way is left out when the lead comes to us.
+    fn on_proposed(&mut self, height: Height, payload: &[u8]) {
+        let is_undecided = self.schedule.is_live(height, &self.chain) && !self.order.is_decided(height);
+        if is_undecided && let Ok(payload) = codec::decode::<Payload>(payload) {
+            let keys = payload.commands.iter().map(Key::of).collect();
+            self.depart(height, Stage::Offered, keys);
+        }
+    }
+
+    /// Whoever leads now has other plans than the one before.
+    fn on_leading(&mut self, round: u64, leader: ValidatorIndex) {
+        if self.schedule.on_leading(round, leader) {
+            for key in self.flights.ground() {
+                self.mempool.set_stage(key, self.flights.stage(key));
+            }
+        }
+    }
+
     fn on_decided(&mut self, block: Block, out: &mut Outbox) {
-        if self.order.is_open(block.height) && self.adopt(block.clone(), false) {
+        if self.schedule.is_live(block.height, &self.chain) && self.adopt(block.clone(), false) {
             out.effects.push(Effect::Record { block });
         }
     }
@@ -258,6 +304,7 @@ impl Replica {
     fn on_executed(&mut self, header: Header, receipts: Vec<(Digest, Receipt)>, turn: Turn, out: &mut Outbox) {
         let height = header.height;
         let keys = self.order.executed(height);
+        self.checkpoints.on_executed(&header, out);
         self.chain.push(header, turn);
         if let Some(validator) = turn.missed {
             out.events.push(Event::TurnMissed { height, validator });
@@ -304,13 +351,11 @@ impl Replica {
     fn on_checked(&mut self, peer: Peer, block: Result<Block, Height>, out: &mut Outbox) {
         match block {
             Ok(block) if block.height > self.chain.executed() => {
-                let height = block.height;
+                let (height, certificate) = (block.height, block.certificate.clone());
                 if self.adopt(block.clone(), false) {
                     out.effects.push(Effect::Record { block });
                     out.events.push(Event::Synced { height });
-                    if self.order.closed(height) {
-                        out.effects.push(Effect::Close { height });
-                    }
+                    out.effects.extend(self.schedule.on_decided_elsewhere(height, &certificate, &self.chain));
                 }
             }
             Ok(_) => {}
@@ -337,11 +382,12 @@ impl Replica {
         self.commit(out);
         let mut around = Around { chain: &self.chain, order: &self.order, peers: &mut self.peers };
         self.catch_up.advance(self.now, &mut around, out);
+        self.checkpoints.advance(&self.chain, out);
         self.open(out);
         out.effects.extend(self.rejoin.advance(&self.chain));
-        let is_undecided = |height: &Height| self.order.is_open(*height) && !self.order.is_decided(*height);
-        let undecided: Vec<Height> = self.chain.live().filter(is_undecided).collect();
-        self.forwarder.advance(self.now, &undecided, &self.chain, &self.mempool, out);
+        let undecided = self.schedule.undecided(&self.chain, &self.order);
+        let leader = self.schedule.leader();
+        self.forwarder.advance(self.now, (&undecided, leader), &self.chain, &self.mempool, out);
         self.demands.advance(&undecided, &self.chain, &self.mempool, &self.flights, out);
         self.watch_lag(out);
         self.announce(out);
@@ -359,30 +405,29 @@ impl Replica {
 
     /// `RP-O2`.
     fn commit(&mut self, out: &mut Outbox) {
-        while let Some(committed) = self.order.next_committed() {
-            let height = committed.height;
+        while let Some(height) = self.order.next_committed() {
             let settlement = self.replies.committed(height);
             out.effects.extend(settlement.answers.into_iter().map(|(ticket, fate)| Effect::Reply { ticket, fate }));
             let latencies = settlement.since.into_iter().map(|since| self.now.since(since)).collect();
             out.events.push(Event::Committed { height, commands: settlement.commands, latencies });
-            if committed.is_open {
-                out.effects.push(Effect::Close { height });
-            }
+            self.checkpoints.on_committed(height, &self.chain, out);
+            out.effects.extend(self.schedule.on_committed(height, &self.chain));
         }
     }
 
-    /// `OB-1`. A height whose block is here and being checked needs no instance: either it is proven, or the block is
-    /// thrown away and the instance opened then.
+    /// `OB-1`. A long instance is opened once the journal is replayed: it goes on from there.
     fn open(&mut self, out: &mut Outbox) {
-        for height in self.chain.live() {
-            if self.order.is_open(height) || self.order.is_decided(height) || self.catch_up.holds(height) {
-                continue;
-            }
-            if let Some(setup) = self.chain.setup(height) {
-                self.order.opened(height);
-                out.effects.push(Effect::Open { setup });
-            }
+        if self.chain.lifetime() == Lifetime::Epoch && self.chain.executed() < self.replayable {
+            return;
         }
+        let outlook = Outlook {
+            chain: &self.chain,
+            order: &self.order,
+            catch_up: &self.catch_up,
+            stable: self.checkpoints.stable(),
+            interval: self.checkpoints.interval(),
+        };
+        self.schedule.advance(&outlook, out);
     }
 
     /// Says when we fell behind, and when we caught up.
@@ -398,8 +443,14 @@ impl Replica {
     fn announce(&mut self, out: &mut Outbox) {
         if !self.peers.is_empty() && self.now >= self.announced_at.plus(self.status_interval) {
             self.announced_at = self.now;
-            out.effects.push(Effect::Announce { to: None, status: self.status() });
+            self.announce_to(None, out);
         }
+    }
+
+    /// Our last vote for a checkpoint goes along: whoever has lost it gets it here.
+    fn announce_to(&self, to: Option<Peer>, out: &mut Outbox) {
+        out.effects.push(Effect::Announce { to, status: self.status() });
+        out.effects.extend(self.checkpoints.latest().map(|vote| Effect::Vouch { to, vote: vote.clone() }));
     }
 
     /// How far we are. While the journal is replayed it counts as executed: a peer without memory relies on our never

@@ -6,7 +6,7 @@
 //! Limits: at most [`UNRECORDED_MAX`] heights are executed ahead of the journal, and decided blocks lie at most
 //! `window + 1` above the tip, apart from those that recovery found.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::{
     app::{Block, Payload},
@@ -27,27 +27,18 @@ struct Progress {
     is_executed: bool,
 }
 
-/// A height that is recorded and executed, like all below it.
-pub(super) struct Committed {
-    /// Which.
-    pub(super) height: Height,
-    /// Whether its instance is still open.
-    pub(super) is_open: bool,
-}
-
 /// The heights from the lowest that is not committed on.
 pub(super) struct Order {
     /// Up to here everything is decided.
     through: Height,
     heights: BTreeMap<Height, Progress>,
-    open: BTreeSet<Height>,
     executing: Option<Height>,
 }
 
 impl Order {
     /// Nothing is decided above `executed`.
     pub(super) fn new(executed: Height) -> Self {
-        Self { through: executed, heights: BTreeMap::new(), open: BTreeSet::new(), executing: None }
+        Self { through: executed, heights: BTreeMap::new(), executing: None }
     }
 
     /// Takes a decided block; returns its commands' keys. `None` when the height was decided before.
@@ -98,28 +89,12 @@ impl Order {
     }
 
     /// Takes the lowest height out if it is committed (`RP-O2`).
-    pub(super) fn next_committed(&mut self) -> Option<Committed> {
+    pub(super) fn next_committed(&mut self) -> Option<Height> {
         let lowest = self.heights.first_entry()?;
         if !((lowest.get().is_recorded || planted::is("answer-before-durable")) && lowest.get().is_executed) {
             return None;
         }
-        let (height, _) = lowest.remove_entry();
-        Some(Committed { height, is_open: self.open.remove(&height) })
-    }
-
-    /// Notes that a height's instance is open.
-    pub(super) fn opened(&mut self, height: Height) {
-        self.open.insert(height);
-    }
-
-    /// Notes that a height's instance is closed; returns whether it was open.
-    pub(super) fn closed(&mut self, height: Height) -> bool {
-        self.open.remove(&height)
-    }
-
-    /// Whether a height's instance is open.
-    pub(super) fn is_open(&self, height: Height) -> bool {
-        self.open.contains(&height)
+        Some(lowest.remove_entry().0)
     }
 
     /// Whether a height above the last committed one is decided.
@@ -140,6 +115,6 @@ impl Order {
     /// How many heights are held.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
-        self.heights.len().max(self.open.len())
+        self.heights.len()
     }
 }

@@ -1,7 +1,8 @@
-//! Serving decided blocks to those who fell behind.
+//! Reading the chain for peers, and for our own next life.
 
 use crate::{
-    app::{Block, StoredBlock},
+    app::{self, Block, Header, StoredBlock},
+    config::Genesis,
     store::{Rows, Table},
     types::{Height, codec},
 };
@@ -20,4 +21,14 @@ pub fn blocks_from(rows: &dyn Rows, from: Height, bytes_max: usize) -> Vec<Block
         true
     });
     blocks
+}
+
+/// The header of the highest checkpoint that is executed (`OB-8`).
+///
+/// # Panics
+/// If rows are not ours.
+pub fn last_checkpoint(rows: &dyn Rows, genesis: &Genesis) -> Option<Header> {
+    let tip = app::tip_height(rows)?;
+    let height = tip.minus(tip.get() % genesis.checkpoint_interval());
+    app::header(rows, height).filter(|_| height > Height::ZERO)
 }

@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     app::{Block, Command},
-    protocol::{Message, Summary},
+    crypto::Signed,
+    protocol::{Checkpoint, Message, Summary},
     types::{BoundedVec, Digest, Height},
 };
 
@@ -13,7 +14,7 @@ use crate::{
 pub enum Frame {
     /// A protocol's message.
     Instance {
-        /// The instance's height, a hint for those who do not know the instance.
+        /// The instance's first height, a hint for those who do not know the instance.
         height: Height,
         /// The instance.
         instance: Digest,
@@ -29,6 +30,8 @@ pub enum Frame {
         /// The sender's wall clock, milliseconds since the Unix epoch. For operators: no rule looks at it.
         wall_ms: u64,
     },
+    /// The sender's last vote for a checkpoint (`OB-8`).
+    Checkpoint(Signed<Checkpoint>),
 }
 
 /// How far a peer says it is. A hint: nothing is believed without certificates.
@@ -48,7 +51,7 @@ pub struct PeerStatus {
 pub enum Request {
     /// What do you have of this instance that I lack?
     Diff {
-        /// The instance's height.
+        /// The instance's first height.
         height: Height,
         /// The instance.
         instance: Digest,

@@ -7,7 +7,7 @@ use crate::{
     app::Block,
     config::Genesis,
     journal::{Disk as _, Entry, Journal, Salt},
-    protocol::{Abstention, Record},
+    protocol::{Abstention, Checkpoint, Record, StableCheckpoint},
     store::MemoryRows,
     types::{Digest, Height},
 };
@@ -58,23 +58,32 @@ impl Estate {
     }
 }
 
-/// What the journal holds, by instance and by height, and where nothing may be voted for.
-pub(super) fn sort_entries(
-    entries: Vec<Entry>,
-    tip: Height,
-) -> (BTreeMap<Digest, Vec<Record>>, BTreeMap<Height, Block>, Abstention) {
-    let (mut records, mut decided, mut abstention) = (BTreeMap::<_, Vec<_>>::new(), BTreeMap::new(), Abstention::NONE);
+/// What the journal holds, by what it is for.
+#[derive(Debug, Default)]
+pub(super) struct Remembered {
+    pub(super) records: BTreeMap<Digest, Vec<Record>>,
+    pub(super) decided: BTreeMap<Height, Block>,
+    pub(super) abstention: Abstention,
+    pub(super) signed: Vec<Checkpoint>,
+    pub(super) stable: Option<StableCheckpoint>,
+}
+
+/// Sorts entries, leaving out what the store has already.
+pub(super) fn sort_entries(entries: Vec<Entry>, tip: Height) -> Remembered {
+    let mut remembered = Remembered::default();
     for entry in entries {
         match entry {
-            Entry::Instance { height, instance, record } if height > tip => {
-                records.entry(instance).or_default().push(record);
+            Entry::Instance { height, instance, record } if height > tip || record.height().is_some() => {
+                remembered.records.entry(instance).or_default().push(record);
             }
             Entry::Decided { block } if block.height > tip => {
-                decided.insert(block.height, block);
+                remembered.decided.insert(block.height, block);
             }
-            Entry::Abstention(latest) => abstention = latest,
-            _ => {}
+            Entry::Abstention(latest) => remembered.abstention = latest,
+            Entry::Checkpoint(checkpoint) => remembered.signed.push(checkpoint),
+            Entry::Stable(latest) => remembered.stable = Some(latest),
+            Entry::Instance { .. } | Entry::Decided { .. } | Entry::PeerCounter { .. } => {}
         }
     }
-    (records, decided, abstention)
+    remembered
 }

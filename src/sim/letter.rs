@@ -2,8 +2,9 @@
 
 use crate::{
     app::{Block, Header, Receipt},
+    crypto::Signed,
     journal::Entry,
-    protocol::{self, Electorate, Evidence, Message, Origin, Token},
+    protocol::{self, Checkpoint, Electorate, Evidence, Message, Origin, StableCheckpoint, Token},
     replica::{
         self, Fate, Peer, Ticket,
         wire::{Frame, Request, Response},
@@ -18,7 +19,7 @@ pub enum Mailbox {
     Router,
     /// The ordering brain.
     Replica,
-    /// The instance of a height.
+    /// The instance of a first height.
     Decider(Height),
     /// The application.
     Executor,
@@ -44,11 +45,24 @@ pub enum Letter {
     /// To be executed.
     Execute(Block, Digest),
     /// To be validated for an instance.
-    Validate(Height, ValidatorIndex, Digest, bytes::Bytes),
+    Validate {
+        /// The instance's first height.
+        instance: Height,
+        /// What was proposed: for which height,
+        height: Height,
+        /// by whom,
+        proposer: ValidatorIndex,
+        /// under which mark,
+        id: Digest,
+        /// and what.
+        payload: bytes::Bytes,
+    },
     /// To be checked for an instance.
     Verify(Height, Origin, Message),
     /// To be checked for the ordering brain.
     CheckBlock(Peer, Block, Electorate),
+    /// A vote for a checkpoint, to be checked for the ordering brain.
+    CheckVote(Peer, Signed<Checkpoint>, Electorate),
     /// To be journaled.
     Append(Vec<Entry>, Then),
 }
@@ -60,8 +74,8 @@ impl Letter {
             Self::Frame(..) | Self::Request(..) | Self::Response(..) => Mailbox::Router,
             Self::Replica(_) => Mailbox::Replica,
             Self::Decider(height, _) => Mailbox::Decider(*height),
-            Self::Execute(..) | Self::Validate(..) => Mailbox::Executor,
-            Self::Verify(..) | Self::CheckBlock(..) => Mailbox::Verifier,
+            Self::Execute(..) | Self::Validate { .. } => Mailbox::Executor,
+            Self::Verify(..) | Self::CheckBlock(..) | Self::CheckVote(..) => Mailbox::Verifier,
             Self::Append(..) => Mailbox::Storage,
         }
     }
@@ -85,6 +99,10 @@ pub enum Then {
     Abstained(Height),
     /// Tell an instance.
     Durable(Height, Token),
+    /// Sign a checkpoint within an epoch, and tell the ordering brain.
+    Attested(Checkpoint, Digest),
+    /// Nothing.
+    Kept,
 }
 
 /// A message to another validator.
@@ -113,6 +131,8 @@ pub struct Turn {
     pub persisted: Vec<Entry>,
     /// What was accused of a lie, in which instance.
     pub accusations: Vec<(Electorate, Evidence)>,
+    /// What became stable, with the epoch that it is of.
+    pub stable: Vec<(Digest, StableCheckpoint)>,
     /// What a brain says only more than a third of liars can have done.
     pub alarms: Vec<String>,
     /// The disk failed: the process ends.

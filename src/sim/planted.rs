@@ -30,6 +30,7 @@ struct Where {
     lie: Option<Lie>,
     faults: Faults,
     window: u64,
+    checkpoint_interval: Option<u64>,
 }
 
 const LIGHT: Faults = Faults::LIGHT;
@@ -40,11 +41,15 @@ const fn bug(name: &'static str, what: &'static str, found_by: &'static str, see
 }
 
 const fn honest(faults: Faults) -> Where {
-    Where { validators: 4, liars: 0, lie: None, faults, window: 1 }
+    Where { validators: 4, liars: 0, lie: None, faults, window: 1, checkpoint_interval: None }
 }
 
 const fn wide(faults: Faults) -> Where {
     Where { window: 4, ..honest(faults) }
+}
+
+const fn checkpointed(faults: Faults) -> Where {
+    Where { checkpoint_interval: Some(4), ..honest(faults) }
 }
 
 const fn with_lie(lie: Lie, faults: Faults) -> Where {
@@ -85,8 +90,8 @@ pub fn with<T>(bug: Option<&'static str>, act: impl FnOnce() -> T) -> T {
 impl Bug {
     /// What is played to find it.
     pub fn scenario(&self) -> Scenario {
-        let Where { validators, liars, lie, faults, window } = self.place;
-        Scenario { validators, liars, lie, faults, window, is_swarm: true, ..Scenario::default() }
+        let Where { validators, liars, lie, faults, window, checkpoint_interval } = self.place;
+        Scenario { validators, liars, lie, faults, window, checkpoint_interval, is_swarm: true, ..Scenario::default() }
     }
 
     /// Plays seeds from 0 on until something is found; how many it took, and what.
@@ -139,5 +144,6 @@ pub const BUGS: &[Bug] = &[
     bug("forgotten-reply", "a command in a second block is executed again", "exactly-once", 50, wide(HEAVY)),
     bug("forgotten-samples", "a restart forgets the proposers' times", "state-root", 20, honest(HEAVY)),
     bug("no-justification", "a vote's record lacks what it stands on", "justified", 5, honest(LIGHT)),
+    bug("stale-checkpoint", "the header below a checkpoint is signed", "checkpoint", 5, checkpointed(LIGHT)),
     bug("never-pull", "nothing is ever asked for", "liveness", 5, with_lie(Lie::Equivocator, LIGHT)),
 ];

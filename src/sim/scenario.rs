@@ -27,6 +27,8 @@ pub struct Scenario {
     pub heights: Option<u64>,
     /// How many heights are live at once.
     pub window: u64,
+    /// After how many heights checkpoints are signed; `None`: as genesis has it.
+    pub checkpoint_interval: Option<u64>,
     /// What goes wrong.
     pub faults: Faults,
     /// Whether the seed draws which of the faults exist and how strong they are, with `faults` as the most.
@@ -48,6 +50,7 @@ impl Default for Scenario {
             commands: 20,
             heights: None,
             window: 1,
+            checkpoint_interval: None,
             faults: Faults::LIGHT,
             is_swarm: false,
             amnesia: Amnesia::Never,
@@ -97,6 +100,8 @@ pub struct Report {
     pub steps: u64,
     /// The highest height that an honest validator executed.
     pub height: Height,
+    /// The highest checkpoint that an honest validator took for stable.
+    pub stable: Height,
     /// How long each client waited for its answer, in the order of the answers.
     pub latencies: Vec<Duration>,
     /// Who lied, by its number, and how.

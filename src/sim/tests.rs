@@ -30,6 +30,7 @@ fn node() -> Node {
         retention_heights: 1000,
         payload_bytes_max: 1 << 16,
         command_bytes_max: 1 << 12,
+        checkpoint_interval: None,
         validators: vec![Validator { public_key: key.public_key(), power: Power::new(1) }],
     };
     let identity = Identity { index: 0, key, peers: vec![Some(ValidatorIndex::new(0))], ahead: Duration::ZERO };

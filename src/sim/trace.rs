@@ -41,12 +41,15 @@ pub fn letter(letter: &Letter) -> String {
         Letter::Replica(content) => replica_input(content),
         Letter::Decider(_, content) => input(content),
         Letter::Execute(block, _) => format!("execute height {}", block.height),
-        Letter::Validate(height, proposer, id, _) => format!("validate {id:?} of {proposer} for height {height}"),
+        Letter::Validate { height, proposer, id, .. } => format!("validate {id:?} of {proposer} for height {height}"),
         Letter::Verify(height, origin, content) => {
             format!("verify for height {height}{}: {}", sender(*origin), message(content))
         }
         Letter::CheckBlock(peer, block, _) => format!("check height {} of {}", block.height, peer.0),
         Letter::Append(entries, Then::Recorded(height)) => format!("append {}: height {height} decided", entries.len()),
+        Letter::CheckVote(peer, vote, _) => format!("check checkpoint {} of {}", vote.message.height, peer.0),
+        Letter::Append(_, Then::Attested(checkpoint, _)) => format!("append: checkpoint {}", checkpoint.height),
+        Letter::Append(_, Then::Kept) => "append: a stable checkpoint".into(),
         Letter::Append(_, Then::Abstained(through)) => format!("append: no vote through height {through}"),
         Letter::Append(entries, Then::Durable(height, token)) => {
             format!("append {}: height {height} through {}", entries.len(), token.0)
@@ -68,6 +71,7 @@ fn frame(frame: &Frame) -> String {
         Frame::Instance { height, message: content, .. } => format!("height {height}: {}", message(content)),
         Frame::Commands(commands) => format!("{} commands", commands.len()),
         Frame::Status { status: content, .. } => status(content),
+        Frame::Checkpoint(vote) => format!("checkpoint {} of {}", vote.message.height, vote.signer),
     }
 }
 
@@ -110,6 +114,8 @@ fn replica_input(input: &replica::Input) -> String {
         In::Abandon { .. } => "abandon".into(),
         In::Forwarded { from, commands } => format!("{} commands forwarded by {}", commands.len(), from.0),
         In::Build { slot, .. } => format!("build height {} round {}", slot.height, slot.round),
+        In::Proposed { height, payload } => format!("proposed height {height}, {} bytes", payload.len()),
+        In::Leading { round, leader } => format!("validator {leader} leads round {round}"),
         In::Decided { block } => format!("decided height {}", block.height),
         In::Recorded { height } => format!("recorded height {height}"),
         In::Executed { header, receipts, .. } => {
@@ -123,6 +129,14 @@ fn replica_input(input: &replica::Input) -> String {
         In::Checked { peer, block: Ok(block) } => format!("proven: height {} of {}", block.height, peer.0),
         In::Checked { peer, block: Err(height) } => format!("false: height {height} of {}", peer.0),
         In::Abstained { through } => format!("abstains through height {through}"),
+        In::Vote { peer, vote } => {
+            format!("checkpoint {} of {} from {}", vote.message.height, vote.signer, peer.0)
+        }
+        In::VoteChecked { vote, .. } => {
+            let good = vote.as_ref().map(|vote| (vote.get().message.height, vote.get().signer));
+            format!("examined checkpoint {good:?}")
+        }
+        In::Attested { vote } => format!("signed checkpoint {}", vote.get().message.height),
         In::Wake => "wake".into(),
     }
 }

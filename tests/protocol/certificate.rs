@@ -49,7 +49,7 @@ fn json_is_accepted_verbatim_and_readable() {
         let text = serde_json::to_string_pretty(&certificate).unwrap();
         let back: Certificate = serde_json::from_str(&text).unwrap();
         assert_eq!(back, certificate);
-        assert!(back.verify(&world.electorate, &mut seeded_rng(3)).is_ok());
+        assert!(back.verify(thalweg::types::Height::FIRST, &world.electorate, &mut seeded_rng(3)).is_ok());
         assert!(text.contains(&payload_root(b"value").to_string()), "digests are hexadecimal");
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use thalweg::sim::{Amnesia, Faults, Scenario, run};
 
-use crate::play::play;
+use crate::play::{play, play_and};
 
 #[test]
 fn quiet_clusters_agree_and_answer() {
@@ -50,6 +50,15 @@ fn a_dead_validator_costs_little() {
     let wounded = Scenario { absent: 1, commands: 2_000, ..healthy.clone() };
     let (wounded, healthy) = (mean_of_last(1_000, &wounded), mean_of_last(300, &healthy));
     assert!(wounded <= 2 * healthy, "with one of four dead {wounded:?}, instead of {healthy:?}, on average");
+}
+
+/// `OB-8`: checkpoints become stable, whatever is lost and whoever crashes.
+#[test]
+fn checkpoints_become_stable() {
+    for (window, faults) in [(1, Faults::LIGHT), (4, Faults::HEAVY)] {
+        let scenario = Scenario { window, faults, checkpoint_interval: Some(4), ..Scenario::default() };
+        play_and(&scenario, 15, |report| assert!(report.stable.plus(8) >= report.height, "{report:?}"));
+    }
 }
 
 /// `OB-10`: a validator that loses its disk again and again never contradicts itself, stops nobody, and follows.

@@ -28,7 +28,7 @@ impl From<&Frame> for MessageKind {
                 },
             },
             Frame::Commands(_) => Self::Commands,
-            Frame::Status { .. } => Self::Status,
+            Frame::Status { .. } | Frame::Checkpoint(_) => Self::Status,
         }
     }
 }

@@ -63,6 +63,7 @@ pub(super) fn settings(window: u64, me: Option<u16>) -> Settings {
         retention_heights: 16,
         payload_bytes_max: 4096,
         command_bytes_max: 1024,
+        checkpoint_interval: None,
         validators: validators.collect(),
     };
     Settings {
@@ -132,7 +133,17 @@ impl Hands {
         let executed = headers.last().expect("genesis at least").height;
         let owners = (1..=settings.genesis.window + 1).map(|above| owner(executed.plus(above))).collect();
         let headers_kept = headers[kept..].to_vec();
-        let recovered = Recovered { headers: headers_kept, owners, decided, oldest: Height::FIRST, abstention };
+        let recovered = Recovered {
+            headers: headers_kept,
+            owners,
+            decided,
+            oldest: Height::FIRST,
+            abstention,
+            origin: headers[0].hash(),
+            checkpoint: None,
+            signed: Vec::new(),
+            stable: None,
+        };
         let mut hands = Self {
             replica: Replica::new(settings.clone(), recovered),
             now: Time::from_micros(1_000_000),

@@ -123,7 +123,17 @@ fn nothing_happens_before_begin() {
     let mut hands = Hands::new(1, 0);
     let (headers, owners) = (hands.headers.clone(), [1, 2].map(Height::new).map(owner).to_vec());
     let (decided, abstention) = (BTreeMap::new(), crate::protocol::Abstention::NONE);
-    let recovered = crate::replica::Recovered { headers, owners, decided, oldest: Height::FIRST, abstention };
+    let recovered = crate::replica::Recovered {
+        origin: headers[0].hash(),
+        headers,
+        owners,
+        decided,
+        oldest: Height::FIRST,
+        abstention,
+        checkpoint: None,
+        signed: Vec::new(),
+        stable: None,
+    };
     hands.replica = crate::replica::Replica::new(settings(1, Some(0)), recovered);
     hands.take();
     hands.step(Input::Wake);

@@ -21,6 +21,7 @@ struct Disk {
     votes: BTreeSet<(Digest, Tick, Digest)>,
     wants: BTreeMap<Digest, Tick>,
     decided: BTreeSet<Height>,
+    checkpoints: BTreeSet<(Height, Digest, Digest)>,
     /// Up to where blocks are in the store.
     stored: Height,
 }
@@ -59,7 +60,10 @@ impl DurableBeforeVisible {
                 Entry::Decided { block } => {
                     disk.decided.insert(block.height);
                 }
-                Entry::PeerCounter { .. } | Entry::Abstention(_) => {}
+                Entry::Checkpoint(checkpoint) => {
+                    disk.checkpoints.insert((checkpoint.height, checkpoint.header, checkpoint.state_root));
+                }
+                Entry::PeerCounter { .. } | Entry::Abstention(_) | Entry::Stable(_) => {}
             }
         }
     }
@@ -161,6 +165,16 @@ impl Checker for DurableBeforeVisible {
                 Mail::Response(Question::Ask(height), Response::Diff(Message::Streamlette(message))) => {
                     let instance = self.instances.get(height).copied();
                     instance.map_or(Ok(()), |instance| self.on_message(*node, instance, message))
+                }
+                Mail::Frame(Frame::Checkpoint(vote)) => {
+                    let checkpoint = vote.message;
+                    let disk = self.disks.entry(*node).or_default();
+                    let tuple = (checkpoint.height, checkpoint.header, checkpoint.state_root);
+                    if disk.checkpoints.contains(&tuple) {
+                        Ok(())
+                    } else {
+                        Err(format!("node {node} signed {checkpoint:?}, which is on no disk"))
+                    }
                 }
                 _ => Ok(()),
             },

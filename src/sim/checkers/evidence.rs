@@ -16,6 +16,7 @@ pub struct HonestEvidence;
 pub fn accused(evidence: &Evidence) -> ValidatorIndex {
     match evidence {
         Evidence::Streamlette(evidence) => evidence.first.signer,
+        Evidence::Checkpoint(evidence) => evidence.first.signer,
     }
 }
 

@@ -7,6 +7,7 @@
 mod agreement;
 mod bounded;
 mod certificate;
+mod checkpoint;
 mod durable;
 mod evidence;
 mod exactly_once;
@@ -25,6 +26,7 @@ use std::sync::Arc;
 pub use agreement::Agreement;
 pub use bounded::Bounded;
 pub use certificate::CertificateSoundness;
+pub use checkpoint::StableCheckpoints;
 pub use durable::DurableBeforeVisible;
 pub use evidence::{HonestEvidence, accused};
 pub use exactly_once::ExactlyOnce;
@@ -40,7 +42,7 @@ use super::{letter::Mail, node::Size};
 use crate::{
     app::{Block, Header, Receipt},
     journal::Entry,
-    protocol::{Electorate, Evidence},
+    protocol::{Electorate, Evidence, StableCheckpoint},
     replica::Fate,
     types::{Digest, Height, Time, ValidatorIndex, ValidatorSet},
 };
@@ -119,6 +121,15 @@ pub enum Sight<'a> {
         /// Whether the accused is honest.
         is_honest: bool,
     },
+    /// A validator takes a checkpoint for stable.
+    Stabilised {
+        /// Which validator.
+        node: usize,
+        /// What its signatures are within.
+        epoch: Digest,
+        /// The proof.
+        stable: &'a StableCheckpoint,
+    },
     /// A validator says that more than a third must lie.
     Alarmed {
         /// Which.
@@ -176,7 +187,7 @@ pub trait Checker {
 }
 
 /// The ids of all of them.
-pub const IDS: [&str; 13] = [
+pub const IDS: [&str; 14] = [
     "certificate",
     "validity",
     "agreement",
@@ -186,6 +197,7 @@ pub const IDS: [&str; 13] = [
     "exactly-once",
     "in-order",
     "state-root",
+    "checkpoint",
     "real-time",
     "bounded",
     "evidence",
@@ -205,6 +217,7 @@ pub fn all(facts: &Facts) -> Vec<Box<dyn Checker>> {
         Box::<ExactlyOnce>::default(),
         Box::<InOrder>::default(),
         Box::<EqualStates>::default(),
+        Box::new(StableCheckpoints::new(facts.clone())),
         Box::<RealTime>::default(),
         Box::new(Bounded::new(facts.clone())),
         Box::new(HonestEvidence),

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{Node, node_of};
+use super::{HAS_GENESIS, Node, node_of};
 use crate::{
-    app::Block,
+    app::{self, Block},
     journal::Entry,
-    protocol::{self, Abstention, Effect, Electorate, Message},
+    protocol::{self, Abstention, Effect, Electorate, Lifetime, Message},
     replica::{
         self, Peer,
         wire::{Frame, Request},
@@ -16,7 +16,7 @@ use crate::{
 };
 
 impl Node {
-    pub(super) fn act(&self, now: Time, height: Height, instance: Digest, effect: Effect, turn: &mut Turn) {
+    pub(super) fn act(&mut self, now: Time, height: Height, instance: Digest, effect: Effect, turn: &mut Turn) {
         match effect {
             Effect::Verify { origin, message } => turn.letters.push(Letter::Verify(height, origin, message)),
             Effect::Ask { peer, summary } => {
@@ -28,9 +28,17 @@ impl Node {
             Effect::Build { slot, .. } => {
                 turn.letters.push(Letter::Replica(replica::Input::Build { slot, wall_ms: self.wall_ms(now) }));
             }
-            Effect::Validate { id, height, proposer, payload } => {
-                turn.letters.push(Letter::Validate(height, proposer, id, payload));
+            Effect::Validate { id, height: at, proposer, payload } => {
+                if self.genesis.protocol.lifetime() == Lifetime::Epoch {
+                    let proposed = replica::Input::Proposed { height: at, payload: payload.clone() };
+                    turn.letters.push(Letter::Replica(proposed));
+                }
+                turn.letters.push(Letter::Validate { instance: height, height: at, proposer, id, payload });
             }
+            Effect::Leading { round, leader, .. } => {
+                turn.letters.push(Letter::Replica(replica::Input::Leading { round, leader }));
+            }
+            Effect::Forget { below } => self.forget_below(|floors| floors.instances = floors.instances.max(below)),
             Effect::Decided { height, payload, certificate } => {
                 let block = Block { height, payload, certificate };
                 turn.letters.push(Letter::Replica(replica::Input::Decided { block }));
@@ -67,8 +75,10 @@ impl Node {
                 let demand = protocol::Input::Demand { commands_since, waited_on };
                 turn.letters.push(Letter::Decider(height, demand));
             }
+            replica::Effect::Tell { instance, input } => turn.letters.push(Letter::Decider(instance, input)),
             replica::Effect::Offer { slot, payload } => {
-                turn.letters.push(Letter::Decider(slot.height, protocol::Input::Payload { slot, payload }));
+                let instance = self.genesis.protocol.first_height(slot.height);
+                turn.letters.push(Letter::Decider(instance, protocol::Input::Payload { slot, payload }));
             }
             replica::Effect::Record { block } => {
                 let then = Then::Recorded(block.height);
@@ -99,14 +109,35 @@ impl Node {
                 turn.letters.push(Letter::Append(vec![entry], Then::Abstained(through)));
             }
             replica::Effect::Blame { .. } => {}
+            replica::Effect::Attest { checkpoint, scope } => {
+                let then = Then::Attested(checkpoint, scope);
+                turn.letters.push(Letter::Append(vec![Entry::Checkpoint(checkpoint)], then));
+            }
+            replica::Effect::CheckVote { peer, vote, electorate } => {
+                turn.letters.push(Letter::CheckVote(peer, vote, electorate));
+            }
+            replica::Effect::Vouch { to, vote } => self.tell_peers(to, &Frame::Checkpoint(vote), turn),
+            replica::Effect::Keep { stable } => {
+                turn.letters.push(Letter::Append(vec![Entry::Stable(stable.clone())], Then::Kept));
+                let history = app::header(&self.rows, Height::ZERO).expect(HAS_GENESIS).hash();
+                turn.stable.push((self.genesis.epoch_id(stable.checkpoint.height, &self.set, &history), stable));
+            }
+            replica::Effect::Accuse { evidence, electorate } => turn.accusations.push((electorate, evidence)),
+            replica::Effect::Halt { ours, theirs } => {
+                turn.alarms.push(format!("executed {ours:?}, but {theirs:?} was signed"));
+            }
             replica::Effect::Reply { ticket, fate } => turn.fates.push((ticket, fate)),
         }
     }
 
     fn announce(&self, to: Option<Peer>, turn: &mut Turn) {
+        self.tell_peers(to, &Frame::Status { status: self.status, wall_ms: 0 }, turn);
+    }
+
+    fn tell_peers(&self, to: Option<Peer>, frame: &Frame, turn: &mut Turn) {
         let nodes = 0..self.peers.len();
         for node in nodes.filter(|node| *node != self.index && to.is_none_or(|peer| node_of(peer) == *node)) {
-            turn.mail.push((node, Mail::Frame(Frame::Status { status: self.status, wall_ms: 0 })));
+            turn.mail.push((node, Mail::Frame(frame.clone())));
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::{
     crypto::{BatchRng, SecretKey, admit, seeded_rng},
     journal::{Entry, Journal, OpenError},
     protocol::{
-        self, Effect, Electorate, Event, Message, Origin, Record, Summary, Timing,
+        self, Checkpoint, Effect, Electorate, Event, Lifetime, Message, Origin, Record, Summary, Timing,
         seat::{Errand, Seat},
     },
     replica::{
@@ -57,8 +57,17 @@ pub struct Node {
     rows: MemoryRows,
     flushed: MemoryRows,
     since_flush: usize,
+    floors: Floors,
     journal: Journal<SimDisk>,
     rng: BatchRng,
+}
+
+/// What the journal still needs: the lower of the two.
+struct Floors {
+    /// Below, everything is in the store.
+    stored: Height,
+    /// Below, the long instance needs nothing.
+    instances: Height,
 }
 
 /// Commits after which the store is written; until then a crash takes it back and the journal replays.
@@ -67,6 +76,7 @@ const FLUSH_EVERY: usize = 5;
 pub const MEMPOOL_BYTES_MAX: usize = 1 << 20;
 /// The most commands that wait.
 pub const MEMPOOL_COMMANDS_MAX: usize = 10_000;
+const HAS_GENESIS: &str = "genesis is in the store";
 /// The most bytes of an answer to a peer.
 const ANSWER_BYTES: usize = 1 << 20;
 
@@ -124,7 +134,7 @@ impl Node {
         if let Some(changes) = initial {
             rows.apply(changes);
         }
-        let (records, decided, abstention) = sort_entries(recovered.entries, executor.tip().height);
+        let kept = sort_entries(recovered.entries, executor.tip().height);
         let me = set.index_of(&identity.key.public_key());
         let headers = app::headers(&rows, usize::try_from(genesis.window).unwrap_or(usize::MAX).saturating_add(2));
         let settings = Settings {
@@ -136,7 +146,17 @@ impl Node {
             status_interval: Duration::from_millis(500),
             fetch_timeout: Duration::from_secs(1),
         };
-        let recovered = Recovered { headers, owners: executor.owners(), decided, oldest: Height::FIRST, abstention };
+        let recovered = Recovered {
+            headers,
+            owners: executor.owners(),
+            decided: kept.decided,
+            oldest: Height::FIRST,
+            abstention: kept.abstention,
+            origin: app::header(&rows, Height::ZERO).expect(HAS_GENESIS).hash(),
+            checkpoint: replica::last_checkpoint(&rows, genesis),
+            signed: kept.signed,
+            stable: kept.stable,
+        };
         let replica = Replica::new(settings, recovered);
         // What is in the store was journaled before, and the journal comes back.
         let committed = executor.tip().height;
@@ -153,10 +173,11 @@ impl Node {
             executor,
             early: Room::default(),
             committed,
-            records,
+            records: kept.records,
             flushed: rows.clone(),
             rows,
             since_flush: 0,
+            floors: Floors { stored: Height::ZERO, instances: Height::ZERO },
             journal,
             rng: seeded_rng(identity.index as u64),
         };
@@ -243,16 +264,20 @@ impl Node {
             Letter::Replica(input) => self.step_replica(now, input, turn),
             Letter::Decider(height, input) => self.step_decider(now, height, input, turn),
             Letter::Execute(block, instance) => self.execute(block, instance, turn),
-            Letter::Validate(height, proposer, id, payload) => {
+            Letter::Validate { instance, height, proposer, id, payload } => {
                 let verdict = self.executor.validate(&self.rows, height, proposer, &payload);
-                turn.letters.push(Letter::Decider(height, protocol::Input::Verdict { id, verdict }));
+                turn.letters.push(Letter::Decider(instance, protocol::Input::Verdict { id, verdict }));
             }
             Letter::Verify(height, origin, message) => self.verify(height, origin, message, turn),
             Letter::CheckBlock(peer, block, electorate) => {
-                let proven = block.certificate.verify(&electorate, &mut self.rng);
+                let proven = block.certificate.verify(block.height, &electorate, &mut self.rng);
                 let root = protocol::payload_root(&block.payload);
                 let block = if proven == Ok(root) { Ok(block) } else { Err(block.height) };
                 turn.letters.push(Letter::Replica(replica::Input::Checked { peer, block }));
+            }
+            Letter::CheckVote(peer, vote, electorate) => {
+                let vote = admit(vec![(vote, &electorate)], &mut self.rng).pop().and_then(Result::ok);
+                turn.letters.push(Letter::Replica(replica::Input::VoteChecked { peer, vote }));
             }
             Letter::Append(entries, then) => {
                 for entry in &entries {
@@ -263,10 +288,12 @@ impl Node {
                     return;
                 }
                 turn.persisted.extend(entries);
-                turn.letters.push(match then {
-                    Then::Recorded(height) => Letter::Replica(replica::Input::Recorded { height }),
-                    Then::Abstained(through) => Letter::Replica(replica::Input::Abstained { through }),
-                    Then::Durable(height, token) => Letter::Decider(height, protocol::Input::Durable(token)),
+                turn.letters.extend(match then {
+                    Then::Recorded(height) => Some(Letter::Replica(replica::Input::Recorded { height })),
+                    Then::Abstained(through) => Some(Letter::Replica(replica::Input::Abstained { through })),
+                    Then::Durable(height, token) => Some(Letter::Decider(height, protocol::Input::Durable(token))),
+                    Then::Attested(checkpoint, scope) => self.attest(checkpoint, &scope),
+                    Then::Kept => None,
                 });
             }
         }
@@ -289,6 +316,7 @@ impl Node {
                 let commands = commands.into_vec().into_iter().filter(|command| self.is_news(command)).collect();
                 turn.letters.push(Letter::Replica(replica::Input::Forwarded { from: peer, commands }));
             }
+            Frame::Checkpoint(vote) => turn.letters.push(Letter::Replica(replica::Input::Vote { peer, vote })),
             Frame::Status { status, .. } => turn.letters.push(Letter::Replica(replica::Input::Status { peer, status })),
         }
     }
@@ -353,12 +381,29 @@ impl Node {
         if self.since_flush >= FLUSH_EVERY {
             self.since_flush = 0;
             self.flushed = self.rows.clone();
-            self.journal.forget_below(executed.header.height.next());
+            let stored = executed.header.height.next();
+            self.forget_below(|floors| floors.stored = stored);
         }
         let (header, receipts, turns) = (executed.header, executed.receipts, executed.turn);
         let input = replica::Input::Executed { header: header.clone(), receipts: receipts.clone(), turn: turns };
         turn.letters.push(Letter::Replica(input));
         turn.executed.push(Execution { instance, header, block, receipts });
+    }
+
+    fn attest(&self, checkpoint: Checkpoint, scope: &Digest) -> Option<Letter> {
+        let me = self.set.index_of(&self.key.public_key())?;
+        let vote = self.key.sign_own(checkpoint, me, scope);
+        Some(Letter::Replica(replica::Input::Attested { vote }))
+    }
+
+    /// One-shot instances need nothing below what is stored.
+    fn forget_below(&mut self, raise: impl FnOnce(&mut Floors)) {
+        raise(&mut self.floors);
+        let Floors { stored, instances } = self.floors;
+        self.journal.forget_below(match self.genesis.protocol.lifetime() {
+            Lifetime::Height => stored,
+            Lifetime::Epoch => stored.min(instances),
+        });
     }
 
     fn verify(&mut self, height: Height, origin: Origin, message: Message, turn: &mut Turn) {
@@ -398,6 +443,7 @@ impl Node {
                 Errand::Post { to, message } => self.post(height, instance, &to, message.into_inner(), turn),
                 Errand::Act(Effect::Answer { message, .. }) => answer = Some(message),
                 Errand::Act(Effect::Persist { token, record }) => {
+                    let height = record.height().unwrap_or(height);
                     entries.push(Entry::Instance { height, instance, record });
                     through = Some(token);
                 }
@@ -422,8 +468,12 @@ impl Node {
         let mut out = replica::Outbox::default();
         self.replica.step(now, input, &mut out);
         for event in out.events {
-            if let replica::Event::Committed { height, .. } = event {
-                self.committed = self.committed.max(height);
+            match event {
+                replica::Event::Committed { height, .. } => self.committed = self.committed.max(height),
+                replica::Event::StateMismatch { height } => {
+                    turn.alarms.push(format!("more than a third signed another state at {height}"));
+                }
+                _ => {}
             }
         }
         for effect in out.effects {

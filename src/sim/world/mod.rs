@@ -67,6 +67,7 @@ struct World<'w> {
     checkers: Vec<Box<dyn Checker>>,
     violation: Option<Violation>,
     height: Height,
+    stable: Height,
     exposed: BTreeSet<usize>,
     submitted: BTreeMap<Digest, Time>,
     latencies: Vec<Duration>,
@@ -112,6 +113,7 @@ impl<'w> World<'w> {
             checkers: checkers::all(&facts),
             violation: None,
             height: Height::ZERO,
+            stable: Height::ZERO,
             exposed: BTreeSet::new(),
             submitted: BTreeMap::new(),
             latencies: Vec::new(),
@@ -168,8 +170,8 @@ impl<'w> World<'w> {
         self.see(&Sight::End { now: self.now, tips: &tips });
         self.draw();
         let liars = self.places.iter().enumerate().filter_map(|(node, place)| Some((node, place.lie?))).collect();
-        let Self { hash, steps, height, latencies, now, violation, exposed, .. } = self;
-        Report { hash: hash.finish(), steps, height, latencies, liars, exposed, ended: now, violation }
+        let Self { hash, steps, height, stable, latencies, now, violation, exposed, .. } = self;
+        Report { hash: hash.finish(), steps, height, stable, latencies, liars, exposed, ended: now, violation }
     }
 
     /// Whoever watches is shown what was wrong, and what honest validators knew of the live instances then.
@@ -325,6 +327,10 @@ impl<'w> World<'w> {
         for Execution { instance, header, block, receipts } in &turn.executed {
             self.height = self.height.max(header.height);
             self.see(&Sight::Executed { node, instance: *instance, header, block, receipts });
+        }
+        for (epoch, stable) in &turn.stable {
+            self.stable = self.stable.max(stable.checkpoint.height);
+            self.see(&Sight::Stabilised { node, epoch: *epoch, stable });
         }
     }
 

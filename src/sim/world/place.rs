@@ -137,6 +137,7 @@ fn genesis(scenario: &Scenario, keys: &[SecretKey]) -> Genesis {
         retention_heights: 1000,
         payload_bytes_max: 1 << 16,
         command_bytes_max: 1 << 12,
+        checkpoint_interval: scenario.checkpoint_interval,
         validators: validators.collect(),
     }
 }

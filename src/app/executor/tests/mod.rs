@@ -33,6 +33,7 @@ fn genesis(window: u64) -> Genesis {
         retention_heights: RETENTION,
         payload_bytes_max: 4096,
         command_bytes_max: 1024,
+        checkpoint_interval: None,
         validators: (1..=4).map(validator).collect(),
     }
 }
