@@ -469,7 +469,7 @@ impl World {
         let change = Change { view: view(to), stable: Height::ZERO, claims: claims.try_into().unwrap() };
         let account = Account { change, stable: None, proofs: proofs.try_into().unwrap() };
         match self.sign(who, Unsigned::ViewChange(account)) {
-            Message::ViewChange(change) => change,
+            Message::ViewChange(change) => *change,
             other => panic!("{other:?}"),
         }
     }
