@@ -7,4 +7,5 @@ mod golden;
 mod normal;
 #[cfg(feature = "planted")]
 mod planted;
+mod puppet;
 pub mod world;
