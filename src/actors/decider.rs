@@ -22,7 +22,8 @@ use crate::{
     journal::Entry,
     metrics,
     protocol::{
-        self, Effect, Electorate, Event, Input, Judgement, Lifetime, Message as Wire, Origin, Record, Rejection, Summary, Token,
+        self, Effect, Electorate, Event, Input, Judgement, Lifetime, Message as Wire, Origin, Record, Rejection,
+        Summary, Token,
         seat::{Errand, Seat},
     },
     replica::{self as replica_brain, wire::Frame},
@@ -139,10 +140,9 @@ impl Decider {
             Effect::Build { slot, .. } => self.ports.replica.insist(replica::Build { slot }),
             Effect::Validate { id, height, proposer, payload } => {
                 if self.ports.protocol.lifetime() == Lifetime::Epoch {
-                    self.ports.replica.insist(replica::Tell(replica_brain::Input::Proposed {
-                        height,
-                        payload: payload.clone(),
-                    }));
+                    self.ports
+                        .replica
+                        .insist(replica::Tell(replica_brain::Input::Proposed { height, payload: payload.clone() }));
                 }
                 let word = self.ports.executor.ask(Validate { height, proposer, payload }).into_actor(self);
                 ctx.spawn(word.map(move |word, decider, ctx| {

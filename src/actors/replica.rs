@@ -179,7 +179,10 @@ impl Replica {
             }
             Effect::Tell { instance, input } => self.to_decider(instance, input),
             Effect::Offer { slot, payload } => {
-                self.to_decider(self.ports.protocol.first_height(slot.height), protocol::Input::Payload { slot, payload });
+                self.to_decider(
+                    self.ports.protocol.first_height(slot.height),
+                    protocol::Input::Payload { slot, payload },
+                );
             }
             Effect::Record { block } => self.record(block, ctx),
             Effect::Execute { block, instance } => self.execute(block, instance, ctx),

@@ -71,6 +71,11 @@ impl<T> Verified<T> {
     pub fn map<U>(self, wrap: impl FnOnce(T) -> U) -> Verified<U> {
         Verified(wrap(self.0))
     }
+
+    /// A part of the value, verified with the whole, if there is one.
+    pub fn filter_map<U>(self, part: impl FnOnce(T) -> Option<U>) -> Option<Verified<U>> {
+        part(self.0).map(Verified)
+    }
 }
 
 impl SecretKey {

@@ -7,9 +7,11 @@ mod abstention;
 mod checkpoint;
 mod contract;
 mod lifetime;
+pub mod pbft;
 mod rejection;
 pub mod seat;
 pub mod streamlette;
+pub mod votes;
 
 use std::{sync::Arc, time::Duration};
 
@@ -32,16 +34,19 @@ pub enum ProtocolName {
     /// One-shot Streamlet with pull-diffs.
     #[default]
     Streamlette,
+    /// Castro and Liskov's, with signatures: one long instance for each epoch.
+    Pbft,
 }
 
 impl ProtocolName {
     /// All of them.
-    pub const ALL: [Self; 1] = [Self::Streamlette];
+    pub const ALL: [Self; 2] = [Self::Streamlette, Self::Pbft];
 
     /// The name in configuration, signatures and metrics.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Streamlette => "streamlette",
+            Self::Pbft => "pbft",
         }
     }
 
@@ -49,6 +54,7 @@ impl ProtocolName {
     pub const fn lifetime(self) -> Lifetime {
         match self {
             Self::Streamlette => Lifetime::Height,
+            Self::Pbft => Lifetime::Epoch,
         }
     }
 }
@@ -103,6 +109,7 @@ impl Default for Timing {
 pub fn open(protocol: ProtocolName, setup: Setup) -> Box<dyn Instance> {
     match protocol {
         ProtocolName::Streamlette => Box::new(streamlette::Streamlette::new(setup)),
+        ProtocolName::Pbft => Box::new(pbft::Pbft::new(setup)),
     }
 }
 
@@ -111,6 +118,8 @@ pub fn open(protocol: ProtocolName, setup: Setup) -> Box<dyn Instance> {
 pub enum Message {
     /// Of Streamlette.
     Streamlette(streamlette::Message),
+    /// Of PBFT.
+    Pbft(pbft::Message),
 }
 
 /// A message of our own before it is signed.
@@ -118,6 +127,8 @@ pub enum Message {
 pub enum Unsigned {
     /// Of Streamlette.
     Streamlette(streamlette::Unsigned),
+    /// Of PBFT.
+    Pbft(pbft::Unsigned),
 }
 
 /// Something that must survive a crash.
@@ -125,6 +136,8 @@ pub enum Unsigned {
 pub enum Record {
     /// Of Streamlette.
     Streamlette(streamlette::Record),
+    /// Of PBFT.
+    Pbft(pbft::Record),
 }
 
 impl Record {
@@ -133,6 +146,7 @@ impl Record {
     pub fn height(&self) -> Option<Height> {
         match self {
             Self::Streamlette(_) => None,
+            Self::Pbft(record) => Some(record.height()),
         }
     }
 }
@@ -142,6 +156,8 @@ impl Record {
 pub enum Summary {
     /// Of Streamlette.
     Streamlette(streamlette::Summary),
+    /// Of PBFT.
+    Pbft(pbft::Summary),
 }
 
 /// Proof of a decision that verifies alone.
@@ -150,6 +166,8 @@ pub enum Summary {
 pub enum Certificate {
     /// Of Streamlette.
     Streamlette(streamlette::Certificate),
+    /// Of PBFT.
+    Pbft(pbft::Certificate),
 }
 
 /// Proof of a lie that verifies alone.
@@ -158,6 +176,8 @@ pub enum Certificate {
 pub enum Evidence {
     /// Of Streamlette.
     Streamlette(streamlette::Evidence),
+    /// Of PBFT.
+    Pbft(pbft::Evidence),
     /// Of the checkpoints that all protocols have.
     Checkpoint(CheckpointEvidence),
 }
@@ -171,12 +191,25 @@ pub struct Electorate {
     pub set: Arc<ValidatorSet>,
 }
 
+impl Message {
+    /// The message, if it is Streamlette's.
+    pub fn streamlette(self) -> Option<streamlette::Message> {
+        if let Self::Streamlette(message) = self { Some(message) } else { None }
+    }
+
+    /// The message, if it is PBFT's.
+    pub fn pbft(self) -> Option<pbft::Message> {
+        if let Self::Pbft(message) = self { Some(message) } else { None }
+    }
+}
+
 impl Claim for Message {
     type Context = Electorate;
 
     fn checks(&self, electorate: &Electorate, checks: &mut Vec<Check>) -> Result<(), UnknownSigner> {
         match self {
             Self::Streamlette(message) => message.checks(electorate, checks),
+            Self::Pbft(message) => message.checks(electorate, checks),
         }
     }
 }
@@ -187,6 +220,8 @@ impl Certificate {
     pub fn is_in_turn(&self) -> bool {
         match self {
             Self::Streamlette(certificate) => certificate.proposal.tick == streamlette::Tick::ZERO,
+            // Heights have no owners: the primary of a view leads all of them.
+            Self::Pbft(_) => true,
         }
     }
 
@@ -210,9 +245,10 @@ impl Certificate {
     ///
     /// # Errors
     /// A [`Rejection`] that says what is wrong.
-    pub fn verify(&self, _height: Height, electorate: &Electorate, rng: &mut BatchRng) -> Result<Digest, Rejection> {
+    pub fn verify(&self, height: Height, electorate: &Electorate, rng: &mut BatchRng) -> Result<Digest, Rejection> {
         match self {
             Self::Streamlette(certificate) => certificate.verify(electorate, rng),
+            Self::Pbft(certificate) => certificate.verify(height, electorate, rng),
         }
     }
 }

@@ -188,6 +188,10 @@ impl Seat {
                 let signed = message.sign(signer.map(|(key, me)| (key, *me)), &self.id)?;
                 Some(signed.map(Message::Streamlette))
             }
+            Unsigned::Pbft(message) => {
+                let signed = message.sign(signer.map(|(key, me)| (key, *me)), &self.id)?;
+                Some(signed.map(Message::Pbft))
+            }
         }
     }
 }

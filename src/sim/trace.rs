@@ -9,7 +9,8 @@
 
 use super::letter::{Letter, Mail, Mailbox, Then};
 use crate::{
-    protocol::{Input, Message, Origin, Record, Summary, streamlette},
+    crypto::Signed,
+    protocol::{Input, Message, Origin, Record, Summary, pbft, streamlette},
     replica::{
         self,
         wire::{Frame, PeerStatus, Request, Response},
@@ -84,6 +85,9 @@ fn request(request: &Request) -> String {
                 summary.tick,
                 summary.nodes.len()
             )
+        }
+        Request::Diff { summary: Summary::Pbft(summary), .. } => {
+            format!("pull at view {:?} above height {}, {} heights", summary.view, summary.decided, summary.known.len())
         }
         Request::Blocks { from } => format!("fetch from height {from}"),
     }
@@ -166,12 +170,16 @@ fn record(record: &Record) -> String {
             format!("vote tick {:?} for {:?}, lock {lock_depth:?}, {} items", vote.tick, vote.target, items.len())
         }
         Record::Streamlette(streamlette::Record::Want { tick }) => format!("want {tick:?}"),
+        Record::Pbft(record) => pbft_record(record),
     }
 }
 
 fn message(message: &Message) -> String {
     use streamlette::Message as In;
-    let Message::Streamlette(message) = message;
+    let message = match message {
+        Message::Streamlette(message) => message,
+        Message::Pbft(message) => return pbft_message(message),
+    };
     match message {
         In::Proposal { header, payload, .. } => {
             format!("proposal tick {:?}, {} bytes", header.tick, payload.len())
@@ -199,4 +207,46 @@ fn diff(diff: &streamlette::Diff) -> String {
     });
     let wants = diff.wants.iter().map(|wish| format!("w{}:{:?}", wish.signer, wish.tick));
     items.chain(wants).collect::<Vec<_>>().join(" ")
+}
+
+fn pbft_record(record: &pbft::Record) -> String {
+    match record {
+        pbft::Record::Accepted { proposal, payload, .. } => {
+            format!("accepted {}, {} bytes", pbft_proposal(proposal), payload.len())
+        }
+        pbft::Record::Prepared { proposal, .. } => format!("prepared {}", pbft_proposal(proposal)),
+        pbft::Record::Changing { account, .. } => format!("changing to view {}", account.change.view),
+        pbft::Record::Opening { draft, .. } => format!("opening view {}", draft.view),
+        pbft::Record::Entered { new_view, .. } => format!("entered view {}", new_view.view()),
+    }
+}
+
+fn pbft_message(message: &pbft::Message) -> String {
+    let diff = message.clone().into_diff();
+    let mut parts = Vec::new();
+    parts.extend(
+        diff.new_view
+            .iter()
+            .map(|new_view| format!("new view {} of {} changes", new_view.view(), new_view.changes.len())),
+    );
+    parts.extend(diff.changes.iter().map(|change| {
+        let Signed { message: said, signer, .. } = &change.change;
+        let claims: Vec<_> = said.claims.iter().map(pbft_proposal).collect();
+        format!("change of {signer} to view {} above {}: [{}]", said.view, said.stable, claims.join(" "))
+    }));
+    parts.extend(
+        diff.proposals
+            .iter()
+            .map(|it| format!("pre-prepare {}, {} bytes", pbft_proposal(&it.proposal), it.payload.len())),
+    );
+    parts.extend(diff.votes.iter().map(|vote| {
+        format!("{:?} of {} for {}", vote.message.phase, vote.signer, pbft_proposal(&vote.message.proposal))
+    }));
+    parts.extend(diff.certificates.iter().map(|it| format!("certificate {}", pbft_proposal(&it.proposal))));
+    parts.extend(diff.bodies.iter().map(|body| format!("body of {} bytes", body.len())));
+    parts.join("; ")
+}
+
+fn pbft_proposal(proposal: &pbft::Proposal) -> String {
+    format!("{}@{} {:?}", proposal.height, proposal.view, proposal.payload_root)
 }

@@ -8,6 +8,7 @@ mod chaos;
 mod golden;
 mod happy;
 mod liveness;
+mod pbft;
 mod pull;
 mod recovery;
 mod safety;

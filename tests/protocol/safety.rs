@@ -89,7 +89,8 @@ fn amnesia(damage: impl Fn(&mut Vec<Item>)) {
     assert_eq!(world.agreed([0]).as_deref(), Some(&b"one"[..]), "{}", world.picture());
     world.crash(1);
     world.replicas[1].decided = None;
-    for Record::Streamlette(record) in &mut world.replicas[1].disk {
+    for record in &mut world.replicas[1].disk {
+        let Record::Streamlette(record) = record else { continue };
         if let Memory::Vote { items, .. } = record {
             damage(items);
         }
@@ -146,7 +147,8 @@ fn a_vote_is_recorded_with_what_justifies_it() {
         let items: Vec<usize> = replica
             .disk
             .iter()
-            .map(|Record::Streamlette(record)| match record {
+            .filter_map(|record| if let Record::Streamlette(record) = record { Some(record) } else { None })
+            .map(|record| match record {
                 Memory::Vote { items, .. } => items.len(),
                 Memory::Want { .. } => 0,
             })
@@ -166,7 +168,8 @@ fn recovers_from_records_without_their_optional_parts() {
     world.deliver_all();
     world.crash(1);
     world.replicas[1].decided = None;
-    for Record::Streamlette(record) in &mut world.replicas[1].disk {
+    for record in &mut world.replicas[1].disk {
+        let Record::Streamlette(record) = record else { continue };
         if let Memory::Vote { items, .. } = record {
             items.clear();
         }

@@ -37,7 +37,7 @@ impl Letter {
     pub fn message(&self) -> Option<&streamlette::Message> {
         match &self.body {
             Body::Message(Message::Streamlette(message)) => Some(message),
-            Body::Pull(_) => None,
+            Body::Message(_) | Body::Pull(_) => None,
         }
     }
 

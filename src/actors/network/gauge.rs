@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use crate::metrics::{Direction, MessageKind, Refusal};
 use crate::{
-    protocol::{Message, Rejection, streamlette},
+    protocol::{Message, Rejection, pbft, streamlette},
     replica::wire::{Frame, Request, Response},
 };
 
@@ -25,6 +25,12 @@ impl From<&Frame> for MessageKind {
                     streamlette::Message::Want(_) => Self::Want,
                     streamlette::Message::Diff(_) => Self::Diff,
                     streamlette::Message::Certificate { .. } => Self::Certificate,
+                },
+                Message::Pbft(message) => match message {
+                    pbft::Message::PrePrepare(_) => Self::Proposal,
+                    pbft::Message::Votes(_) => Self::Vote,
+                    pbft::Message::ViewChange(_) | pbft::Message::NewView(_) => Self::Want,
+                    pbft::Message::Diff(_) => Self::Diff,
                 },
             },
             Frame::Commands(_) => Self::Commands,

@@ -6,8 +6,8 @@ use super::{
     message::{Content, Diff, Header, Item, Message, Vote, Wish},
     serve::Answer,
     tree::{Counted, Deciding},
-    votes::Ballot,
 };
+use crate::protocol::votes::Ballot;
 use crate::{
     crypto::{Signed, Verified},
     protocol::{Effect, Event, Origin, Outbox, Rejection},

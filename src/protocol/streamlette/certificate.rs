@@ -7,8 +7,8 @@ use super::{
     message::{Header, Proposal, Solicit, Vote},
     tick::{Depth, Tick},
     tree::{Deciding, Tree},
-    votes::Votes,
 };
+use crate::protocol::votes::Votes;
 use crate::{
     crypto::{BatchRng, Check, Signable, UnknownSigner, bad_signatures},
     protocol::{Electorate, Rejection},

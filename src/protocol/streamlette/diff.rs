@@ -9,9 +9,9 @@ use super::{
     message::{BALLOT_BYTES_MAX, Diff, ITEM_BYTES_MAX, Item, NODES_MAX, Vote, WISH_BYTES_MAX},
     tick::Tick,
     tree::{Node, Tree, WINDOW},
-    votes::{Ballot, Votes},
     wants::Wants,
 };
+use crate::protocol::votes::{Ballot, Votes};
 use crate::types::{Bitmap, BoundedVec, Digest, Tally, ValidatorSet};
 
 /// Left free for what encloses an answer.

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::{
     Certificate,
     tick::{Depth, Tick},
-    votes::{Ballot, Votes},
 };
+use crate::protocol::votes::{Ballot, Votes};
 use crate::{
     crypto::{Check, Kind, SecretKey, Signable, Signed, Transcript, UnknownSigner, Verified},
     protocol::{Electorate, payload_root},

@@ -27,7 +27,6 @@ mod serve;
 mod tick;
 mod tree;
 mod turn;
-mod votes;
 mod wants;
 
 pub use certificate::{Certificate, Step};
@@ -37,10 +36,10 @@ pub use journal::Record;
 pub use leader::{Leaders, segment, segment_start};
 pub use message::{Content, Diff, Header, Item, Message, NODES_MAX, Proposal, Solicit, Unsigned, Vote, Want, Wish};
 pub use tick::{Depth, Tick};
-pub use votes::{Ballot, Votes};
 
 use self::{desk::Desk, journal::Recovery, pace::Pace, safety::Safety, tree::Tree, turn::Turn, wants::Wants};
-use super::{Electorate, Input, Instance, Outbox, Setup, Token, View};
+pub use super::votes::{Ballot, Votes};
+use super::{Electorate, Input, Instance, Judgement, Outbox, Rejection, Setup, Token, View};
 use crate::types::{Digest, Height, Time, ValidatorIndex};
 
 /// What is wanted of this instance (`SL-T5`).
@@ -145,7 +144,9 @@ impl Instance for Streamlette {
                 self.on_arrived(now, origin, message, out);
             }
             Input::Message { origin, message } => {
-                self.on_verified(now, origin, message.map(|super::Message::Streamlette(message)| message), out);
+                if let Some(message) = message.filter_map(super::Message::streamlette) {
+                    self.on_verified(now, origin, message, out);
+                }
             }
             Input::Refused { origin, message: super::Message::Streamlette(message) } => {
                 self.on_refused(origin, message, out);
@@ -161,8 +162,15 @@ impl Instance for Streamlette {
             }
             Input::PeerUp { validator } => self.on_peer_up(now, validator, out),
             Input::Retire => self.is_retired = true,
+            // Nobody honest sends what belongs to another protocol here.
+            Input::Arrived { origin, .. } => out.judge(origin, Judgement::Reject(Rejection::ForeignInstance)),
             // `Durable` is the seat's business; the rest belongs to long instances and to fetching protocols.
-            Input::Durable(_) | Input::Body { .. } | Input::Stable { .. } | Input::Horizon { .. } => {}
+            Input::Durable(_)
+            | Input::Refused { .. }
+            | Input::Pull { .. }
+            | Input::Body { .. }
+            | Input::Stable { .. }
+            | Input::Horizon { .. } => {}
         }
         self.settle(now, out);
     }

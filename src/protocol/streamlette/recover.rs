@@ -13,7 +13,8 @@ use crate::{
 impl Streamlette {
     /// Takes the records of an earlier life: the numbers at once, the rest step by step.
     pub(super) fn on_begin(&mut self, records: Vec<protocol::Record>, out: &mut Outbox) {
-        let records = records.into_iter().map(|protocol::Record::Streamlette(record)| record).collect();
+        let own = |record| if let protocol::Record::Streamlette(record) = record { Some(record) } else { None };
+        let records = records.into_iter().filter_map(own).collect();
         self.recovery = Recovery::read(records, self.setup.me);
         for (vote, lock_depth) in std::mem::take(&mut self.recovery.votes) {
             if Some(vote.tick) > self.safety.last_vote_tick() {

@@ -11,8 +11,8 @@ use super::{
     desk::Held,
     message::{Content, Diff, Header, Item, Message, Vote, Wish},
     tree::{self, WINDOW},
-    votes::{Ballot, Votes},
 };
+use crate::protocol::votes::{Ballot, Votes};
 use crate::{
     protocol::{Effect, Event, Judgement, Origin, Outbox, Rejection},
     types::{BoundedVec, Digest, Tally, Time, ValidatorIndex, planted},

@@ -11,8 +11,8 @@ use bytes::Bytes;
 use super::{
     message::{Header, Item, NODES_MAX, Vote},
     tick::Tick,
-    votes::{Ballot, Votes},
 };
+use crate::protocol::votes::{Ballot, Votes};
 use crate::{
     protocol::Rejection,
     types::{Bitmap, Digest, Signature, Tally, ValidatorIndex, ValidatorSet, planted},

@@ -8,7 +8,7 @@ use crate::{
     app::Block,
     crypto::{Check, Signable as _, Transcript},
     protocol::{
-        Certificate,
+        Certificate, pbft,
         streamlette::{self as sl, Vote, Votes},
     },
     types::Digest,
@@ -29,7 +29,10 @@ impl CertificateSoundness {
     }
 
     fn check(&self, instance: &Digest, block: &Block) -> Result<(), String> {
-        let Certificate::Streamlette(certificate) = &block.certificate;
+        let certificate = match &block.certificate {
+            Certificate::Streamlette(certificate) => certificate,
+            Certificate::Pbft(certificate) => return self.check_pbft(instance, block, certificate),
+        };
         let proposal = certificate.proposal;
         let root = Transcript::new("thalweg payload v1").bytes(&block.payload).finish();
         if root != proposal.payload_root || proposal.payload_len != block.payload.len() as u64 {
@@ -63,9 +66,23 @@ impl CertificateSoundness {
         }
     }
 
+    /// A quorum of commits for this payload at this height in one view.
+    fn check_pbft(&self, instance: &Digest, block: &Block, certificate: &pbft::Certificate) -> Result<(), String> {
+        let root = Transcript::new("thalweg payload v1").bytes(&block.payload).finish();
+        let proposal = certificate.proposal;
+        if root != proposal.payload_root || block.height != proposal.height {
+            return Err(format!("{proposal:?} is not what the block holds"));
+        }
+        let commit = pbft::Vote { phase: pbft::Phase::Commit, proposal };
+        self.count_signed(commit.digest(instance), root, &certificate.commits)
+    }
+
     fn count(&self, instance: &Digest, tick: sl::Tick, target: Digest, votes: &Votes) -> Result<(), String> {
+        self.count_signed(Vote { tick, target }.digest(instance), target, votes)
+    }
+
+    fn count_signed(&self, digest: Digest, target: Digest, votes: &Votes) -> Result<(), String> {
         let members = self.facts.set.members();
-        let digest = Vote { tick, target }.digest(instance);
         let (mut voters, mut power) = (BTreeSet::new(), 0u128);
         for ballot in votes {
             let Some(member) = members.get(ballot.voter.position()) else {

@@ -57,6 +57,7 @@ impl DurableBeforeVisible {
                         }
                     }
                 }
+                Entry::Instance { record: Record::Pbft(_), .. } => {}
                 Entry::Decided { block } => {
                     disk.decided.insert(block.height);
                 }

@@ -3,8 +3,8 @@
 
 use super::{Checker, Sight};
 use crate::{
-    crypto::{Check, Signable as _},
-    protocol::Evidence,
+    crypto::{Check, Signable, Signed},
+    protocol::{Electorate, Evidence, pbft},
     types::ValidatorIndex,
 };
 
@@ -16,6 +16,7 @@ pub struct HonestEvidence;
 pub fn accused(evidence: &Evidence) -> ValidatorIndex {
     match evidence {
         Evidence::Streamlette(evidence) => evidence.first.signer,
+        Evidence::Pbft(evidence) => evidence.accused(),
         Evidence::Checkpoint(evidence) => evidence.first.signer,
     }
 }
@@ -42,10 +43,43 @@ impl Checker for HonestEvidence {
                 let contradict = one.tick == other.tick && one.target != other.target;
                 if is_signed && contradict { Ok(()) } else { Err(format!("{proof:?} proves nothing")) }
             }
+            Sight::Accused { electorate, evidence: Evidence::Pbft(proof), .. } => {
+                if proves(electorate, proof) {
+                    Ok(())
+                } else {
+                    Err(format!("{proof:?} proves nothing"))
+                }
+            }
             Sight::Alarmed { node, what } => Err(format!("node {node} says that too many lie: {what}")),
             _ => Ok(()),
         }
     }
+}
+
+/// Whether both statements are signed by one validator, fill the same place, and differ.
+fn proves(electorate: &Electorate, proof: &pbft::Evidence) -> bool {
+    use pbft::Evidence as E;
+    match proof {
+        E::Votes { first, second } => {
+            let place = |vote: &pbft::Vote| (vote.phase, vote.proposal.view, vote.proposal.height);
+            place(&first.message) == place(&second.message) && are_rivals(electorate, first, second)
+        }
+        E::Changes { first, second } => {
+            first.message.view == second.message.view && are_rivals(electorate, first, second)
+        }
+        E::Openings { first, second } => {
+            first.message.view == second.message.view && are_rivals(electorate, first, second)
+        }
+    }
+}
+
+fn are_rivals<T: Signable + PartialEq>(electorate: &Electorate, first: &Signed<T>, second: &Signed<T>) -> bool {
+    let key = electorate.set.get(first.signer).map(|member| member.public_key);
+    let is_signed = |signed: &Signed<T>| {
+        let (digest, signature) = (signed.message.digest(&electorate.id), signed.signature);
+        key.is_some_and(|key| Check { key, digest, signature }.is_valid())
+    };
+    first.signer == second.signer && first.message != second.message && is_signed(first) && is_signed(second)
 }
 
 #[cfg(test)]
@@ -53,10 +87,7 @@ mod tests {
     use super::*;
     use crate::{
         crypto::SecretKey,
-        protocol::{
-            Electorate,
-            streamlette::{self, Tick, Vote},
-        },
+        protocol::streamlette::{self, Tick, Vote},
         sim::checkers::planted::facts,
         types::Digest,
     };

@@ -1,4 +1,4 @@
-//! Votes of several validators for one target, as they travel and as certificates hold them.
+//! Votes of several validators for one target, as they travel and as certificates hold them, whatever the protocol.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +7,7 @@ use crate::{
     types::{BoundedVec, Power, Signature, Tally, ValidatorIndex, ValidatorSet, planted},
 };
 
-/// One validator's signature over a [`super::Vote`] that the context names.
+/// One validator's signature over a vote that the context names.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Ballot {

@@ -1,0 +1,11 @@
+//! PBFT, told as stories.
+
+mod change;
+mod chaos;
+mod crash;
+mod golden;
+mod normal;
+#[cfg(feature = "planted")]
+mod planted;
+mod puppet;
+pub mod world;
