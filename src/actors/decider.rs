@@ -22,11 +22,11 @@ use crate::{
     journal::Entry,
     metrics,
     protocol::{
-        self, Effect, Electorate, Event, Input, Judgement, Message as Wire, Origin, Record, Rejection, Summary, Token,
-        View,
+        self, Effect, Electorate, Event, Input, Judgement, Lifetime, Message as Wire, Origin, Record, Rejection,
+        Summary, Token, View,
         seat::{Errand, Seat},
     },
-    replica::{Notice, wire::Frame},
+    replica::{self as replica_brain, Notice, wire::Frame},
     types::{Height, Time},
 };
 
@@ -128,7 +128,7 @@ impl Decider {
             Effect::Verify { origin, message } => self.verify(origin, message, ctx),
             Effect::Judge { origin, judgement } => self.judge(origin, judgement),
             Effect::Persist { token, record } => {
-                let (height, instance) = (self.height, self.electorate.id);
+                let (height, instance) = (record.height().unwrap_or(self.height), self.electorate.id);
                 self.persist.push(Entry::Instance { height, instance, record });
                 self.persist_through = Some(token);
             }
@@ -139,6 +139,11 @@ impl Decider {
             }
             Effect::Build { slot, .. } => self.ports.replica.insist(replica::Build { slot }),
             Effect::Validate { id, height, proposer, payload } => {
+                if self.ports.protocol.lifetime() == Lifetime::Epoch {
+                    self.ports
+                        .replica
+                        .insist(replica::Tell(replica_brain::Input::Proposed { height, payload: payload.clone() }));
+                }
                 let word = self.ports.executor.ask(Validate { height, proposer, payload }).into_actor(self);
                 ctx.spawn(word.map(move |word, decider, ctx| {
                     if let Ok(word) = word {
@@ -152,13 +157,13 @@ impl Decider {
             }
             Effect::Behind { height, .. } => self.ports.replica.insist(replica::Behind { height }),
             Effect::Evidence(evidence) => self.ports.replica.insist(replica::Proven { evidence }),
-            // Not of one-shot protocols: nothing long-lived to lead, to deliver, to fetch or to forget. A finished
-            // instance is closed by the replica, once its block is executed.
-            Effect::Leading { .. }
-            | Effect::Delivered { .. }
-            | Effect::Fetch { .. }
-            | Effect::Forget { .. }
-            | Effect::Finished => {}
+            Effect::Leading { round, leader, .. } => {
+                self.ports.replica.insist(replica::Tell(replica_brain::Input::Leading { round, leader }));
+            }
+            Effect::Forget { below } => self.ports.storage.forget_instances_below(below),
+            // No protocol here delivers or fetches. A finished instance is closed by the replica, once its block is
+            // executed.
+            Effect::Delivered { .. } | Effect::Fetch { .. } | Effect::Finished => {}
             Effect::Send { .. } => unreachable!("the seat keeps sends until they may leave"),
         }
     }
@@ -229,7 +234,7 @@ impl Decider {
         self.ports.pacemaker.insist(pacemaker::Arm { sleeper: pacemaker::Sleeper::Decider(self.height), alarm });
     }
 
-    fn watch(&self, now: Time, event: Event) {
+    fn watch(&mut self, now: Time, event: Event) {
         tracing::debug!(height = %self.height, ?event, "instance");
         match &event {
             Event::RoundEntered { round } => self.ports.round.store(*round, Ordering::Relaxed),
@@ -251,6 +256,10 @@ impl Decider {
             self.began.map_or(Duration::ZERO, |began| now.since(began)),
             &event,
         );
+        if matches!(event, Event::Concluded { .. }) {
+            // The next height of a long instance begins anew.
+            self.began = None;
+        }
     }
 }
 

@@ -33,6 +33,9 @@ use crate::{
     types::{Digest, Height, ValidatorSet},
 };
 
+/// The exit status when this replica has another state than a quorum signed, or than it signed before a restart
+/// (`EX_DATAERR`): going on would serve a wrong state.
+pub const EXIT_DIVERGED: u8 = 65;
 /// Messages that each mailbox holds.
 pub const MAILBOX: usize = 4096;
 

@@ -26,7 +26,7 @@ use crate::{
     crypto::SecretKey,
     journal::Entry,
     metrics,
-    protocol::{self, Abstention, Evidence, Record, Setup, Slot, seat::Seat},
+    protocol::{self, Abstention, Checkpoint, Evidence, Record, Setup, Slot, seat::Seat},
     replica::{
         Effect, Event, Fate, Input, Notice, Outbox, Progress, Replica as Brain, Ticket,
         wire::{Frame, PeerStatus},
@@ -163,6 +163,9 @@ impl Replica {
         }
         for event in outbox.events.drain(..) {
             self.ports.metrics.replica(&event);
+            if let Event::StateMismatch { height } = event {
+                tracing::error!(%height, "more than a third of the voting power signed another state");
+            }
             if let Event::Diverged { height, validator } = event {
                 tracing::warn!(%height, %validator, "a validator has another header than ours");
             }
@@ -187,8 +190,12 @@ impl Replica {
             Effect::Demand { height, commands_since, waited_on } => {
                 self.to_decider(height, protocol::Input::Demand { commands_since, waited_on });
             }
+            Effect::Tell { instance, input } => self.to_decider(instance, input),
             Effect::Offer { slot, payload } => {
-                self.to_decider(slot.height, protocol::Input::Payload { slot, payload });
+                self.to_decider(
+                    self.ports.protocol.first_height(slot.height),
+                    protocol::Input::Payload { slot, payload },
+                );
             }
             Effect::Record { block } => self.record(block, ctx),
             Effect::Execute { block, instance } => self.execute(block, instance, ctx),
@@ -213,6 +220,29 @@ impl Replica {
             Effect::Enlighten { peer, .. } => {
                 let status = *self.ports.status.borrow();
                 self.announce(To::Peer(peer), status);
+            }
+            Effect::Attest { checkpoint, scope } => self.attest(checkpoint, scope, ctx),
+            Effect::CheckVote { peer, vote, electorate } => {
+                let checked = self.ports.verifier.ask(verifier::CheckVote { vote, electorate }).into_actor(self);
+                ctx.spawn(checked.map(move |vote, replica, ctx| {
+                    if let Ok(vote) = vote {
+                        replica.step(Input::VoteChecked { peer, vote }, ctx);
+                    }
+                }));
+            }
+            Effect::Vouch { to, vote } => {
+                let to = to.map_or(To::Everyone, To::Peer);
+                self.ports.network.send(to, &Frame::Checkpoint(vote), self.ports.next_resend());
+            }
+            Effect::Keep { stable } => {
+                tracing::debug!(height = %stable.checkpoint.height, "a checkpoint is stable");
+                self.ports.storage.append(vec![Entry::Stable(stable)], || {});
+            }
+            Effect::Accuse { evidence, .. } => self.prove(evidence),
+            Effect::Halt { ours, theirs } => {
+                tracing::error!(height = %ours.height, ours = ?ours, signed = ?theirs,
+                    "this replica has another state than was signed; the process ends");
+                std::process::exit(super::EXIT_DIVERGED.into());
             }
             Effect::Blame { peer, reason } => self.ports.network.blame(peer, reason),
             Effect::Abstain { through } => self.abstain(through, ctx),
@@ -283,6 +313,27 @@ impl Replica {
                 replica.step(Input::Recorded { height }, ctx);
             }
         }));
+    }
+
+    /// `OB-8`: durable first, then signed.
+    fn attest(&mut self, checkpoint: Checkpoint, scope: Digest, ctx: &mut Context<Self>) {
+        let Some(key) = self.key.clone() else { return };
+        let Some(me) = self.ports.set.index_of(&key.public_key()) else { return };
+        let (done, durable) = oneshot::channel();
+        self.ports.storage.append(vec![Entry::Checkpoint(checkpoint)], move || {
+            let _ = done.send(());
+        });
+        ctx.spawn(durable.into_actor(self).map(move |durable, replica, ctx| {
+            if durable.is_ok() {
+                replica.step(Input::Attested { vote: key.sign_own(checkpoint, me, &scope) }, ctx);
+            }
+        }));
+    }
+
+    fn prove(&mut self, evidence: Evidence) {
+        if self.evidence.len() < EVIDENCE_MAX {
+            self.evidence.push(evidence);
+        }
     }
 
     fn abstain(&mut self, through: Height, ctx: &mut Context<Self>) {
@@ -450,9 +501,7 @@ impl Receive<Proven> for Replica {
     type Result = ();
 
     fn receive(&mut self, Proven { evidence }: Proven, _: &mut Self::Context) {
-        if self.evidence.len() < EVIDENCE_MAX {
-            self.evidence.push(evidence);
-        }
+        self.prove(evidence);
     }
 }
 

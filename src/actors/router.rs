@@ -151,6 +151,10 @@ impl Router {
                 self.ports.judge(ticket, Judgement::Ignore);
                 self.forwarded(peer, commands.into_vec());
             }
+            Frame::Checkpoint(vote) => {
+                self.ports.judge(ticket, Judgement::Ignore);
+                self.tell(Input::Vote { peer, vote });
+            }
             Frame::Status { status, wall_ms } => {
                 self.ports.judge(ticket, Judgement::Ignore);
                 if let Some(connected) = self.peers.get_mut(&peer) {

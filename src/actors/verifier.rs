@@ -18,9 +18,9 @@ use super::port::Receive;
 
 use crate::{
     app::Block,
-    crypto::{BatchRng, Claim as _, Verified, admit},
+    crypto::{BatchRng, Claim as _, Signed, Verified, admit},
     metrics::Metrics,
-    protocol::{Electorate, Message as Wire},
+    protocol::{Checkpoint, Electorate, Message as Wire},
     types::Digest,
 };
 
@@ -51,6 +51,16 @@ pub struct CheckBlock {
     /// The block.
     pub block: Block,
     /// Whose signatures count.
+    pub electorate: Electorate,
+}
+
+/// Checks a vote for a checkpoint; answers with it if its signature holds.
+#[derive(Message)]
+#[rtype(result = "Option<Verified<Signed<Checkpoint>>>")]
+pub struct CheckVote {
+    /// The vote.
+    pub vote: Signed<Checkpoint>,
+    /// Whose signature counts.
     pub electorate: Electorate,
 }
 
@@ -172,6 +182,14 @@ impl Receive<CheckBlock> for Verifier {
         let height = job.block.height;
         let answer = self.pool.send(job);
         Box::pin(async move { answer.await.unwrap_or(Err(height)) })
+    }
+}
+
+impl Receive<CheckVote> for Verifier {
+    type Result = Option<Verified<Signed<Checkpoint>>>;
+
+    fn receive(&mut self, CheckVote { vote, electorate }: CheckVote, _: &mut Self::Context) -> Self::Result {
+        admit(vec![(vote, &electorate)], &mut self.rng).pop()?.ok()
     }
 }
 

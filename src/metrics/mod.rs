@@ -173,7 +173,8 @@ impl Metrics {
                 series.target_height.set(whole(target.get()));
             }
             Event::Synced { .. } => series.sync_blocks.inc(),
-            Event::Diverged { .. } => series.state_root_mismatch.set(1),
+            Event::Stabilised { .. } => {}
+            Event::Diverged { .. } | Event::StateMismatch { .. } => series.state_root_mismatch.set(1),
             Event::TurnMissed { validator, .. } => self.validator_missed(*validator),
         }
     }

@@ -4,6 +4,9 @@
 pub const OK: u8 = 0;
 /// It could not start: configuration, keys, ports, files.
 pub const FAILED: u8 = 1;
+/// It has another state than a quorum of the validators signed, or than it signed itself before a restart: its
+/// application is not deterministic, or its data is wrong ([`crate::actors::EXIT_DIVERGED`], `EX_DATAERR`).
+pub const DIVERGED: u8 = crate::actors::EXIT_DIVERGED;
 /// A part of it ended that should live as long as the node: the network, the HTTP server or an actor
 /// (`EX_UNAVAILABLE`). What remained could only pretend to be a node.
 pub const PART_ENDED: u8 = 69;

@@ -25,7 +25,7 @@ use crate::{
     journal::{Entry, Salt},
     metrics::{Actor as Mailbox, Metrics},
     protocol::Abstention,
-    replica::{Recovered, Replica, Settings},
+    replica::{Recovered, Replica, Settings, last_checkpoint},
     types::{Digest, Height, ValidatorIndex},
 };
 
@@ -56,6 +56,7 @@ impl Node {
         let metrics = Metrics::new(identity.genesis.protocol, identity.validators.len());
         let mut storage_settings = storage_settings(config, chain, &metrics);
         storage_settings.rejoin = rejoin;
+        storage_settings.lifetime = identity.genesis.protocol.lifetime();
         let (storage, recovered) = Storage::open(storage_settings)?;
         if recovered.abstention == Abstention::Everywhere && !can_rejoin(identity) {
             return Err(StartError::Irreplaceable);
@@ -210,6 +211,10 @@ impl Ground<'_> {
             decided: recovered.decided,
             oldest: Height::FIRST,
             abstention: recovered.abstention,
+            origin: app::header(&self.reader, Height::ZERO).expect("genesis is in the store").hash(),
+            checkpoint: last_checkpoint(&self.reader, genesis),
+            signed: recovered.signed,
+            stable: recovered.stable,
         };
         let tip = executor.tip().height;
         let brain = Replica::new(self.settings(), recovered_brain);

@@ -166,12 +166,6 @@ impl Checkpoints {
         }
     }
 
-    /// How many votes and own tuples are held.
-    #[cfg(test)]
-    pub(super) fn len(&self) -> (usize, usize) {
-        (self.votes.len(), self.own.len())
-    }
-
     fn is_due(&self, height: Height) -> bool {
         height > Height::ZERO && height.get().is_multiple_of(self.interval)
     }

@@ -106,12 +106,6 @@ impl Schedule {
         self.long.leading.map(|(_, leader)| leader)
     }
 
-    /// How many instances are open.
-    #[cfg(test)]
-    pub(super) fn len(&self) -> usize {
-        self.open.len()
-    }
-
     fn is_open(&self, height: Height, chain: &Chain) -> bool {
         self.open.contains(&chain.first_height(height))
     }

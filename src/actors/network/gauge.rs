@@ -34,7 +34,7 @@ impl From<&Frame> for MessageKind {
                 },
             },
             Frame::Commands(_) => Self::Commands,
-            Frame::Status { .. } => Self::Status,
+            Frame::Status { .. } | Frame::Checkpoint(_) => Self::Status,
         }
     }
 }

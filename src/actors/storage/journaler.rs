@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     journal::{Disk, Fault, Item, Journal},
+    protocol::Lifetime,
     types::Height,
 };
 
@@ -30,18 +31,34 @@ pub(super) struct Append {
 /// What the journal's thread shares with those who write to it.
 pub(super) struct Inbox {
     pub appends: Queue<Append>,
-    /// The lowest height that is still needed.
-    floor: AtomicU64,
+    /// The lowest height that is not in the store.
+    stored: AtomicU64,
+    /// The lowest height that a long instance still needs.
+    instances: AtomicU64,
 }
 
 impl Inbox {
-    pub(super) fn new(bytes_max: usize) -> Self {
-        Self { appends: Queue::new(bytes_max), floor: AtomicU64::new(0) }
+    /// One-shot instances need nothing of what is stored; a long one says what it needs.
+    pub(super) fn new(bytes_max: usize, lifetime: Lifetime) -> Self {
+        let instances = match lifetime {
+            Lifetime::Height => u64::MAX,
+            Lifetime::Epoch => 0,
+        };
+        Self { appends: Queue::new(bytes_max), stored: AtomicU64::new(0), instances: AtomicU64::new(instances) }
     }
 
-    /// Lets the next batch forget what lies below.
+    /// What lies below is in the store: the next batch may forget it, as far as instances do not need it.
     pub(super) fn forget_below(&self, height: Height) {
-        self.floor.fetch_max(height.get(), Relaxed);
+        self.stored.fetch_max(height.get(), Relaxed);
+    }
+
+    /// A long instance needs nothing below.
+    pub(super) fn forget_instances_below(&self, height: Height) {
+        self.instances.fetch_max(height.get(), Relaxed);
+    }
+
+    fn floor(&self) -> Height {
+        Height::new(self.stored.load(Relaxed).min(self.instances.load(Relaxed)))
     }
 }
 
@@ -69,7 +86,7 @@ impl<D: Disk> Journaler<D> {
             self.gauges.journal_bytes.store(self.journal.bytes(), Relaxed);
             let patience = (!self.journal.is_sealed()).then_some(SEAL_AFTER);
             let drained = self.inbox.appends.drain(patience);
-            self.journal.forget_below(Height::new(self.inbox.floor.load(Relaxed)));
+            self.journal.forget_below(self.inbox.floor());
             match drained {
                 Drained::Jobs(appends) => self.commit(appends)?,
                 Drained::Idle => self.journal.seal()?,

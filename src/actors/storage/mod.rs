@@ -60,6 +60,7 @@ use self::{
 };
 use crate::{
     journal::{self, DirectoryLock, FileDisk, Journal, Salt},
+    protocol::Lifetime,
     types::{Digest, Height},
 };
 
@@ -72,6 +73,8 @@ pub struct Settings {
     /// Whether a journal that is lost may be replaced by one that lets nothing be voted for until the others have been
     /// asked (`OB-10`), and then the salt of that one.
     pub rejoin: Option<Salt>,
+    /// Whether a long instance writes records that outlive their heights' blocks.
+    pub lifetime: Lifetime,
     /// When state is written.
     pub write_behind: WriteBehind,
     /// The most bytes of appends on their way to the journal; callers wait beyond.
@@ -91,6 +94,7 @@ impl Settings {
             directory: directory.into(),
             chain,
             rejoin: None,
+            lifetime: Lifetime::Height,
             write_behind: WriteBehind::default(),
             append_bytes_max: 64 << 20,
             cache_bytes: 128 << 20,
@@ -125,11 +129,11 @@ impl Storage {
             (files, _) => files?,
         };
         recovery::report(&found);
-        let Settings { directory, write_behind, append_bytes_max, observe_sync, on_fault, .. } = settings;
+        let Settings { directory, lifetime, write_behind, append_bytes_max, observe_sync, on_fault, .. } = settings;
         let journal_directory = journal::directory(&directory);
         let gauges = Arc::new(StorageGauges::new(directory));
         let shared = Arc::new(Shared::new(store.base()?, height, gauges.clone(), write_behind));
-        let inbox = Arc::new(Inbox::new(append_bytes_max));
+        let inbox = Arc::new(Inbox::new(append_bytes_max, lifetime));
         let port = StoragePort { inbox: inbox.clone(), shared: shared.clone(), gauges: gauges.clone() };
         let journaler = Journaler {
             journal,

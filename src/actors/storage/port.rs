@@ -42,6 +42,11 @@ impl StoragePort {
         self.inbox.appends.push(Append { items, done: Box::new(done) }, bytes);
     }
 
+    /// Lets the journal forget what a long instance had written for heights below, as far as they are in the store.
+    pub fn forget_instances_below(&self, height: Height) {
+        self.inbox.forget_instances_below(height);
+    }
+
     /// Commits what executing a height changed. Readers see it when this returns; it is written to the store within
     /// [`super::WriteBehind`]'s limits, after which the journal forgets the height. Until then a crash undoes it, and
     /// the height is executed again from the journal: so its block must be appended too, in whichever order.

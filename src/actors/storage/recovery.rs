@@ -6,7 +6,7 @@ use super::OpenError;
 use crate::{
     app::Block,
     journal::{self, Entry},
-    protocol::{Abstention, Record},
+    protocol::{Abstention, Checkpoint, Record, StableCheckpoint},
     types::{Digest, Height},
 };
 
@@ -15,7 +15,7 @@ use crate::{
 pub struct Recovered {
     /// The last height in the store; `None` if not even genesis is.
     pub height: Option<Height>,
-    /// The records of each instance above it, in the order in which they were journaled.
+    /// The records of each instance above it, and all of a long one, in the order in which they were journaled.
     pub records: BTreeMap<Digest, Vec<Record>>,
     /// Decided blocks above it. There may be gaps, which peers fill.
     pub decided: BTreeMap<Height, Block>,
@@ -23,6 +23,10 @@ pub struct Recovered {
     pub peer_counter: u64,
     /// Where nothing may be voted for (`OB-10`).
     pub abstention: Abstention,
+    /// Checkpoints that we have signed.
+    pub signed: Vec<Checkpoint>,
+    /// The last stable one.
+    pub stable: Option<StableCheckpoint>,
 }
 
 impl Recovered {
@@ -33,12 +37,14 @@ impl Recovered {
             match entry {
                 Entry::PeerCounter { counter } => recovered.peer_counter = recovered.peer_counter.max(counter),
                 Entry::Abstention(abstention) => recovered.abstention = abstention,
-                Entry::Instance { height: at, instance, record } if Some(at) > height => {
+                Entry::Instance { height: at, instance, record } if Some(at) > height || record.height().is_some() => {
                     recovered.records.entry(instance).or_default().push(record);
                 }
                 Entry::Decided { block } if Some(block.height) > height => {
                     recovered.decided.insert(block.height, block);
                 }
+                Entry::Checkpoint(checkpoint) => recovered.signed.push(checkpoint),
+                Entry::Stable(stable) => recovered.stable = Some(stable),
                 Entry::Instance { .. } | Entry::Decided { .. } => {}
             }
         }

@@ -17,7 +17,7 @@ impl Pbft {
         if self.standing == super::Standing::Recovering {
             // What comes back of our own is the proof that the journal holds; nothing else was asked for.
             return if origin == Origin::OWN {
-                self.recovered(out)
+                self.recovered(out);
             };
         }
         let more = diff.more;

@@ -43,8 +43,8 @@ pub enum Message {
     PrePrepare(PrePrepare),
     /// Prepares and commits.
     Votes(BoundedVec<Signed<Vote>, VOTES_MAX>),
-    /// A validator gives a primary up.
-    ViewChange(ViewChange),
+    /// A validator gives a primary up. Boxed: seldom, and large.
+    ViewChange(Box<ViewChange>),
     /// A primary opens its view. Boxed: seldom, and by far the largest.
     NewView(Box<NewView>),
     /// An answer to a pull, and the form into which all of the above are brought.
@@ -94,7 +94,7 @@ impl Message {
             }
             Self::Votes(votes) => diff.votes = votes,
             Self::ViewChange(change) => {
-                diff.changes = vec![change].try_into().expect("one is within the bound");
+                diff.changes = vec![*change].try_into().expect("one is within the bound");
             }
             Self::NewView(new_view) => diff.new_view = Some(new_view),
             Self::Diff(whole) => return whole,
@@ -213,7 +213,7 @@ impl Unsigned {
             }
             Self::ViewChange(Account { change, stable, proofs }) => key
                 .sign_own(change, me, instance)
-                .map(|change| Message::ViewChange(ViewChange { change, stable, proofs })),
+                .map(|change| Message::ViewChange(Box::new(ViewChange { change, stable, proofs }))),
             Self::NewView(draft) => {
                 let opening = Opening::of(draft.view, &draft.changes, instance);
                 key.sign_own(opening, me, instance).map(|_| Message::NewView(Box::new(draft.sign(key, me, instance))))

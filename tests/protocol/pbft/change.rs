@@ -96,14 +96,14 @@ fn an_equivocating_primary_is_exposed_and_replaced() {
 
 /// `PB-V2`: two values were prepared at one height, in views 0 and 1; only the later can be decided.
 #[test]
-fn the_highest_view_wins_in_a_view_change() {
+pub fn the_highest_view_wins_in_a_view_change() {
     let mut world = World::running(4, [2, 3]);
     let (old, new) = (proposal(0, 1, b"old"), proposal(1, 1, b"new"));
     let old_proof = world.proof(&[0, 1, 2], Phase::Prepare, old);
     let new_proof = world.proof(&[0, 1, 3], Phase::Prepare, new);
     // The decided one, of which the primary of view 2 must hear.
-    world.say(0, 2, Message::ViewChange(world.view_change(0, 2, &[(new, new_proof)])));
-    world.say(1, 2, Message::ViewChange(world.view_change(1, 2, &[(old, old_proof)])));
+    world.say(0, 2, Message::ViewChange(Box::new(world.view_change(0, 2, &[(new, new_proof)]))));
+    world.say(1, 2, Message::ViewChange(Box::new(world.view_change(1, 2, &[(old, old_proof)]))));
     let new_view = world.wire.iter().find(|letter| letter.is_new_view()).and_then(|letter| letter.message().cloned());
     let Some(Message::NewView(new_view)) = new_view else { panic!("no new view: {}", world.picture()) };
     let again = world.signed(2, Phase::Prepare, proposal(2, 1, b"new"));
@@ -164,9 +164,9 @@ fn two_openings_of_a_view_are_evidence() {
 #[test]
 fn follows_at_once_when_more_than_a_third_has_left() {
     let mut world = World::running(4, [3]);
-    world.say(0, 3, Message::ViewChange(world.view_change(0, 7, &[])));
+    world.say(0, 3, Message::ViewChange(Box::new(world.view_change(0, 7, &[]))));
     assert_eq!(world.replicas[3].view(), 0, "one may lie");
-    world.say(2, 3, Message::ViewChange(world.view_change(2, 4, &[])));
+    world.say(2, 3, Message::ViewChange(Box::new(world.view_change(2, 4, &[]))));
     assert_eq!(world.replicas[3].view(), 4);
     assert_eq!(world.replicas[3].time_outs(), 0);
 }

@@ -135,7 +135,7 @@ impl Chaos {
         }
         let claims: Vec<_> = claims.into_values().collect();
         let own = self.world.view_change(LIAR, view, &claims);
-        self.world.say(LIAR, to, Message::ViewChange(own.clone()));
+        self.world.say(LIAR, to, Message::ViewChange(Box::new(own.clone())));
         if view % 4 == LIAR as u64 {
             let mut changes = self.changes.get(&view).cloned().unwrap_or_default();
             changes.insert(LIAR, own);

@@ -25,7 +25,7 @@ fn names(world: &World, at: usize) -> Vec<&'static str> {
 
 /// `PB-D1`
 #[test]
-fn nothing_is_said_before_it_is_on_disk() {
+pub fn nothing_is_said_before_it_is_on_disk() {
     let mut world = World::running(4, 0..4);
     world.replicas[0].holds_disk = true;
     world.want(1, 0..4);

@@ -3,7 +3,9 @@
 mod change;
 mod chaos;
 mod crash;
+mod golden;
 mod normal;
 #[cfg(feature = "planted")]
 mod planted;
+mod puppet;
 pub mod world;

@@ -175,7 +175,7 @@ fn a_flooder_fills_no_memory() {
             let proposal = proposal(round, height, &round.to_le_bytes());
             world.say(1, 3, world.vote(1, Phase::Prepare, proposal));
         }
-        world.say(1, 3, Message::ViewChange(world.view_change(1, round + 1, &[])));
+        world.say(1, 3, Message::ViewChange(Box::new(world.view_change(1, round + 1, &[]))));
     }
     let held = world.replicas[3].seat.as_ref().unwrap().view();
     assert!(held.messages <= 2 * 2 * 8 + 1, "{held:?}");
