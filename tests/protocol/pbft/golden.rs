@@ -43,6 +43,7 @@ fn every_message_has_its_golden_bytes() {
     assert_eq!(text, include_str!("golden.txt"), "the encoding changed; the new bytes are above");
 }
 
+/// `PB-W1`
 #[test]
 fn no_two_kinds_of_what_is_signed_share_a_name() {
     let kinds = [Vote::KIND, Change::KIND, Opening::KIND];
