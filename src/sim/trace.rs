@@ -18,6 +18,9 @@ use crate::{
     types::{Digest, Time},
 };
 
+/// What stands above the columns.
+pub const HEADER: &str = "       time node  where        what";
+
 /// A line of the trace.
 pub fn line(now: Time, node: Option<usize>, place: &str, what: &str) -> String {
     let micros = now.as_micros();

@@ -2,7 +2,10 @@
 
 use std::ops::Range;
 
-use thalweg::sim::{Report, Scenario, run};
+use thalweg::{
+    protocol::ProtocolName,
+    sim::{Report, Scenario, run},
+};
 
 /// The seeds to play: those of the environment, or `0..default`.
 fn seeds(default: u64) -> Range<u64> {
@@ -11,20 +14,28 @@ fn seeds(default: u64) -> Range<u64> {
     from.parse().expect("A is a number")..to.parse().expect("B is a number")
 }
 
-/// Plays seeds, all of which must hold every invariant, and looks at each report.
+/// Plays seeds of every protocol, all of which must hold every invariant, and looks at each report.
 pub fn play_and(scenario: &Scenario, default: u64, mut look: impl FnMut(&Report)) {
-    for seed in seeds(default) {
-        let report = run(scenario, seed);
-        if let Some(violation) = &report.violation {
-            let again = format!("THALWEG_SEEDS={seed}..{} cargo test --test sim", seed + 1);
-            panic!("{violation:?} with {:?} in {scenario:?}\nplay it alone: {again}", report.liars);
+    for protocol in ProtocolName::ALL {
+        let scenario = Scenario { protocol, ..scenario.clone() };
+        for seed in seeds(default) {
+            look(&hold(&scenario, seed));
         }
-        assert!(report.height.get() > 0, "seed {seed} decided nothing");
-        look(&report);
     }
 }
 
-/// Plays seeds, all of which must hold every invariant.
+/// Plays seeds of every protocol, all of which must hold every invariant.
 pub fn play(scenario: &Scenario, default: u64) {
     play_and(scenario, default, |_| {});
+}
+
+/// Plays one seed, which must hold every invariant and get somewhere.
+pub fn hold(scenario: &Scenario, seed: u64) -> Report {
+    let report = run(scenario, seed);
+    if let Some(violation) = &report.violation {
+        let again = format!("THALWEG_SEEDS={seed}..{} cargo test --test sim", seed + 1);
+        panic!("{violation:?} with {:?} in {scenario:?}\nplay it alone: {again}", report.liars);
+    }
+    assert!(report.height.get() > 0, "seed {seed} decided nothing in {scenario:?}");
+    report
 }

@@ -7,22 +7,24 @@
 mod list;
 mod play;
 mod progress;
+mod shrink;
+mod trace;
 
-use std::{fs::File, io::Write as _, ops::Range, path::PathBuf, process::ExitCode, time::Instant};
+use std::{ops::Range, path::PathBuf, process::ExitCode, time::Instant};
 
 use clap::Args;
 use serde::Serialize;
 
-use self::play::play;
+use self::{play::play, shrink::Smaller};
 use super::{Failure, output};
 use crate::{
     protocol::ProtocolName,
-    sim::{Faults, Lie, Scenario, Violation, planted, watch},
+    sim::{Faults, Lie, Scenario, Violation, planted},
     types::Digest,
 };
 
 /// Play whole clusters under virtual time, with faults and liars, by seed.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(after_help = "Example:\n  thalweg simulate --validators 4 --seeds 0..200 --liars 1 --faults heavy")]
 pub(super) struct Arguments {
     /// Which protocol decides.
@@ -52,9 +54,13 @@ pub(super) struct Arguments {
     /// Break the program on purpose, by a name of `--list`. Needs a build with the feature `planted`.
     #[arg(long, value_name = "BUG")]
     plant: Option<String>,
-    /// Write what happened here, one line an event: in the world that failed, or in the first one.
+    /// Write what happened here, one line an event: in the world that failed, or in the first one. What honest
+    /// validators knew when it failed goes beside it as Graphviz, into `FILE.dot`.
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
+    /// Look for every planted bug, say how many seeds it took, and play nothing else. Needs the feature `planted`.
+    #[arg(long, conflicts_with = "list")]
+    hunt: bool,
     /// Name protocols, adversaries, checkers and planted bugs, and play nothing.
     #[arg(long)]
     list: bool,
@@ -76,6 +82,8 @@ struct Found {
     seed: u64,
     step: u64,
     reproduce: String,
+    /// A smaller world that fails at the same checker, if one was found.
+    smaller: Option<String>,
     what: String,
 }
 
@@ -85,20 +93,30 @@ pub(super) fn run(arguments: &Arguments, json: bool) -> Result<ExitCode, Failure
         list::print(json)?;
         return Ok(ExitCode::SUCCESS);
     }
+    if arguments.hunt {
+        return list::hunt(json);
+    }
     let (scenario, bug) = arguments.scenario()?;
     let started = Instant::now();
     let played = play(&scenario, arguments.seeds.clone(), bug);
-    let found = played.violation.map(|violation| arguments.found(violation));
-    if let Some(path) = &arguments.trace {
-        let seed = found.as_ref().map_or(arguments.seeds.start, |found| found.seed);
-        trace(&scenario, seed, bug, path).map_err(|error| Failure::failed(path.display(), error))?;
-    }
     let millis = started.elapsed().as_millis().max(1);
     let rate = u128::from(played.seeds) * 1000 / millis;
+    let smaller = played.violation.as_ref().and_then(|violation| shrink::shrink(arguments, violation, bug));
+    if let Some(path) = &arguments.trace {
+        let seed = played.violation.as_ref().map_or(arguments.seeds.start, |violation| violation.seed);
+        let (arguments, seed) =
+            smaller.as_ref().map_or((arguments, seed), |smaller| (&smaller.arguments, smaller.violation.seed));
+        trace::write(&arguments.scenario()?.0, seed, bug, path)
+            .map_err(|error| Failure::failed(path.display(), error))?;
+    }
+    let found = played.violation.map(|violation| arguments.found(violation, smaller));
     match &found {
         None => output::say(format_args!("{} seeds, {rate} a second: every invariant held", played.seeds)),
-        Some(Found { checker, seed, step, reproduce, what }) => {
-            output::say(format_args!("{checker} did not hold in seed {seed} at step {step}: {what}\n{reproduce}"));
+        Some(Found { checker, seed, step, reproduce, smaller, what }) => {
+            output::say(format_args!("{checker} did not hold in seed {seed} at step {step}: {what}\n  {reproduce}"));
+            if let Some(smaller) = smaller {
+                output::say(format_args!("smaller:\n  {smaller}"));
+            }
         }
     }
     let is_ok = found.is_none();
@@ -137,9 +155,15 @@ impl Arguments {
         Ok((scenario, bug))
     }
 
-    fn found(&self, violation: Violation) -> Found {
+    /// Whether more lie than may.
+    fn is_beyond(&self) -> bool {
+        usize::from(self.liars) > usize::from(self.validators).saturating_sub(1) / 3
+    }
+
+    fn found(&self, violation: Violation, smaller: Option<Smaller>) -> Found {
         let Violation { checker, seed, step, what } = violation;
-        Found { checker, seed, step, reproduce: self.reproduce(seed), what }
+        let smaller = smaller.map(|smaller| smaller.arguments.reproduce(smaller.violation.seed));
+        Found { checker, seed, step, reproduce: self.reproduce(seed), smaller, what }
     }
 
     /// The line that plays one seed alone.
@@ -157,21 +181,6 @@ impl Arguments {
         line.extend([lie, heights, window, plant].into_iter().flatten());
         line
     }
-}
-
-/// Plays a seed once more and writes down what happens.
-fn trace(scenario: &Scenario, seed: u64, bug: Option<&'static str>, path: &std::path::Path) -> std::io::Result<()> {
-    let mut file = std::io::BufWriter::new(File::create(path)?);
-    let mut written = Ok(());
-    planted::with(bug, || {
-        watch(scenario, seed, &mut |line| {
-            if written.is_ok() {
-                written = writeln!(file, "{line}");
-            }
-        })
-    });
-    written?;
-    file.flush()
 }
 
 fn protocol(name: &str) -> Result<ProtocolName, String> {
@@ -220,6 +229,23 @@ mod tests {
         assert_eq!(again.seeds, 5..6);
         let [one, other] = [arguments, again].map(|arguments| format!("{:?}", arguments.scenario().unwrap()));
         assert_eq!(one, other);
+    }
+
+    #[test]
+    fn a_failing_world_is_shrunk_to_one_that_fails_in_the_same_way() {
+        let line = "simulate --validators 7 --liars 3 --lie conspirator --faults light --seeds 0..20";
+        let arguments = parse(line).unwrap();
+        let (scenario, _) = arguments.scenario().unwrap();
+        let violation = play(&scenario, 0..20, None).violation.expect("three of seven are more than a third");
+        let smaller = shrink::shrink(&arguments, &violation, None).expect("it is larger than it must be");
+        let Arguments { validators, liars, faults, .. } = &smaller.arguments;
+        assert_eq!((*validators, *liars, faults.as_str()), (4, 2, "none"));
+        assert!(smaller.arguments.heights.is_some_and(|heights| heights <= 8));
+        // The line that is printed plays what was found.
+        let again = smaller.arguments.reproduce(smaller.violation.seed);
+        let again = parse(again.strip_prefix("thalweg ").unwrap()).unwrap();
+        let report = play(&again.scenario().unwrap().0, again.seeds, None);
+        assert_eq!(report.violation, Some(smaller.violation));
     }
 
     #[test]

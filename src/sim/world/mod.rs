@@ -72,7 +72,23 @@ struct World<'w> {
     submitted: BTreeMap<Digest, Time>,
     latencies: Vec<Duration>,
     /// Who watches.
-    watcher: Option<&'w mut dyn FnMut(&str)>,
+    watcher: Option<&'w mut dyn FnMut(Told<'_>)>,
+}
+
+/// What whoever watches is told.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Told<'a> {
+    /// Something happened: a line of the trace.
+    Line(&'a str),
+    /// An invariant did not hold, and this is what an honest validator knew of a live instance then.
+    Graph {
+        /// Which validator.
+        node: usize,
+        /// Which instance.
+        height: Height,
+        /// A Graphviz digraph.
+        dot: &'a str,
+    },
 }
 
 /// Plays one world to its end or to its first violation.
@@ -81,7 +97,7 @@ pub fn run(scenario: &Scenario, seed: u64) -> Report {
 }
 
 /// As [`run`], with a line of the trace for each event. Watching changes nothing.
-pub fn watch(scenario: &Scenario, seed: u64, watcher: &mut dyn FnMut(&str)) -> Report {
+pub fn watch(scenario: &Scenario, seed: u64, watcher: &mut dyn FnMut(Told<'_>)) -> Report {
     World::new(scenario.clone(), seed, Some(watcher)).play()
 }
 
@@ -93,7 +109,7 @@ pub fn run_with(scenario: &Scenario, seed: u64, checker: Box<dyn Checker>) -> Re
 }
 
 impl<'w> World<'w> {
-    fn new(scenario: Scenario, seed: u64, watcher: Option<&'w mut dyn FnMut(&str)>) -> Self {
+    fn new(scenario: Scenario, seed: u64, watcher: Option<&'w mut dyn FnMut(Told<'_>)>) -> Self {
         let mut dice = Dice::new(seed);
         let faults = if scenario.is_swarm { scenario.faults.draw(&mut dice) } else { scenario.faults };
         let (genesis, places, plan) = place::populate(&scenario, &faults, seed, &mut dice);
@@ -191,7 +207,7 @@ impl<'w> World<'w> {
             .filter_map(|(node, place)| Some((node, place.node.as_ref()?)))
             .flat_map(|(node, brains)| brains.graphs().map(move |(height, graph)| (node, height, graph)))
         {
-            watcher(&format!("\n// node {node}, height {height}\n{graph}"));
+            watcher(Told::Graph { node, height, dot: &graph });
         }
     }
 
@@ -245,7 +261,7 @@ impl<'w> World<'w> {
     /// A line for whoever watches.
     fn tell(&mut self, node: Option<usize>, place: &str, what: impl FnOnce() -> String) {
         if let Some(watcher) = &mut self.watcher {
-            watcher(&trace::line(self.now, node, place, &what()));
+            watcher(Told::Line(&trace::line(self.now, node, place, &what())));
         }
     }
 
