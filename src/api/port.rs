@@ -103,7 +103,7 @@ pub enum Operation {
 }
 
 /// Which word on a command ends the waiting.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Until {
     /// The first one: [`Fate::Accepted`] or a final one.
@@ -195,7 +195,7 @@ pub struct Status {
 }
 
 /// A validator as it is shown.
-#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, utoipa::ToSchema)]
 pub struct ValidatorView {
     /// Its place.
     pub index: ValidatorIndex,
@@ -210,7 +210,7 @@ pub struct ValidatorView {
 }
 
 /// A connected peer as it is shown.
-#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, utoipa::ToSchema)]
 pub struct PeerView {
     /// Its id in the network.
     pub peer_id: String,

@@ -5,6 +5,7 @@ mod errors;
 mod fake;
 mod keys;
 mod limits;
+mod openapi;
 mod proofs;
 mod wire;
 
