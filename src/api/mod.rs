@@ -10,10 +10,12 @@
 //! | `PUT` `DELETE /v1/kv/{key}` `?wait&timeout_ms`, `Idempotency-Key` | 200 committed, 202 accepted, 504 fate unknown |
 //! | `GET /v1/kv/{key}` `?consistency&at_least&timeout_ms` | the value with `Thalweg-Height`, or 404 |
 //! | `POST /v1/commands` `?wait&timeout_ms` | a result for each command, in order |
+//! | … `?proof=true` | the value or `null`, with what proves it from genesis on; 501 where nothing can |
 //! | `GET /v1/commands/{id}` | how far it came |
 //! | `GET /v1/blocks/{height or latest}` `?offset&limit`, `…/certificate` | a block with up to 1,000 commands; its proof |
 //! | `GET /v1/status` `/v1/validators` `/v1/peers` | where the node stands, who votes, who is connected |
 //! | `GET /healthz` `/readyz` `/metrics` `/` | probes (the first with a `warning` beside its 200 when the disk fills up), metrics, a plain page |
+//! | `GET /openapi.json` | all of this, for programs |
 //!
 //! Every route with `GET` has `HEAD`.
 //!
