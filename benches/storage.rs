@@ -12,13 +12,15 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use tempfile::TempDir;
 use thalweg::{
     actors::storage::{Settings, Storage, WriteBehind},
-    journal::{self, Entry, FileDisk, Item, Log, SEGMENT_BYTES, Salt, Scope},
+    journal::{self, Entry, FileDisk, Item, Kind, Log, SEGMENT_BYTES, Salt, Scope},
     store::{Changes, Rows, Table},
     types::{Digest, Height},
 };
 
 const CHAIN: Digest = Digest::new([7; 32]);
 const SALT: Salt = Salt::new([9; 16]);
+/// A vote with a quorum that justifies it.
+const VOTE_BYTES: usize = 200;
 /// As after a block of 250 puts: a row and its hash each.
 const ROWS: u64 = 500;
 
@@ -26,13 +28,13 @@ fn directory() -> TempDir {
     TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("the target directory is writable")
 }
 
-/// The journal alone: one batch of some entries, written and synced, and old heights forgotten. Once with segments that
-/// grow, once with segments of zeros that a second thread makes.
+/// The journal alone: one batch of some votes with their bodies, written and synced, and old heights forgotten. Once with
+/// segments that grow, once with segments of zeros that a second thread makes.
 fn log(c: &mut Criterion) {
     for is_prepared in [false, true] {
         let name = if is_prepared { "prepared" } else { "growing" };
         let mut group = c.benchmark_group(format!("journal append and flush, {name}"));
-        for (count, bytes) in [(1, 200), (16, 200), (256, 200), (1, 10_000), (1, 1 << 20)] {
+        for (count, body_bytes) in [(1, 0), (16, 0), (256, 0), (1, 10_000), (1, 1 << 20)] {
             let directory = directory();
             let path = directory.path().to_owned();
             let (wanted, wants) = sync_channel(1);
@@ -48,12 +50,16 @@ fn log(c: &mut Criterion) {
             let mut log = Log::create(disk, CHAIN, SALT, SEGMENT_BYTES).expect("creates");
             let mut height = 0;
             group.throughput(Throughput::Elements(count));
-            group.bench_function(BenchmarkId::new(format!("entries of {bytes} B"), count), |b| {
+            group.bench_function(BenchmarkId::new(format!("votes, bodies of {body_bytes} B"), count), |b| {
                 b.iter(|| {
                     height += 1;
                     for _ in 0..count {
                         let scope = Scope::Height(Height::new(height));
-                        log.append(Item { scope, is_refetchable: false, bytes: vec![1; bytes] });
+                        if body_bytes > 0 {
+                            let kind = Kind::Body(Digest::new([1; 32]));
+                            log.append(Item { scope, kind, bytes: vec![1; body_bytes].into() });
+                        }
+                        log.append(Item { scope, kind: Kind::Record, bytes: vec![1; VOTE_BYTES].into() });
                     }
                     log.forget_below(Height::new(height));
                     log.flush().expect("flushes")

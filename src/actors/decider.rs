@@ -23,9 +23,10 @@ use crate::{
     metrics,
     protocol::{
         self, Effect, Electorate, Event, Input, Judgement, Message as Wire, Origin, Record, Rejection, Summary, Token,
+        View,
         seat::{Errand, Seat},
     },
-    replica::wire::Frame,
+    replica::{Notice, wire::Frame},
     types::{Height, Time},
 };
 
@@ -232,11 +233,16 @@ impl Decider {
         tracing::debug!(height = %self.height, ?event, "instance");
         match &event {
             Event::RoundEntered { round } => self.ports.round.store(*round, Ordering::Relaxed),
+            Event::RoundTimedOut { round } => {
+                self.ports.notice(Notice::RoundTimedOut { height: self.height, round: *round });
+            }
             Event::Fatal { what } => {
                 tracing::error!(height = %self.height, what, "more than a third of the voting power is faulty");
             }
             Event::Equivocated { validator, round } => {
                 tracing::warn!(height = %self.height, validator = %validator, round, "a validator equivocated");
+                let (height, round, validator) = (self.height, *round, *validator);
+                self.ports.notice(Notice::Equivocated { height, round, validator });
             }
             _ => {}
         }
@@ -303,10 +309,30 @@ impl Handler<pacemaker::Wake> for Decider {
     }
 }
 
+/// Asks what an operator may see of the instance.
+#[derive(actix::Message)]
+#[rtype(result = "Looked")]
+pub struct Look;
+
+/// The answer.
+#[derive(MessageResponse)]
+pub struct Looked(
+    /// What an operator may see.
+    pub View,
+);
+
 /// Ends the instance.
 #[derive(actix::Message)]
 #[rtype(result = "()")]
 pub struct Close;
+
+impl Receive<Look> for Decider {
+    type Result = Looked;
+
+    fn receive(&mut self, _: Look, _: &mut Self::Context) -> Looked {
+        Looked(self.seat.view())
+    }
+}
 
 impl Receive<Close> for Decider {
     type Result = ();

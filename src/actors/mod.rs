@@ -21,7 +21,7 @@ use std::sync::{
 };
 
 pub use clock::{Clock, Clocks};
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 
 pub use self::{decider::Decider, executor::Executor, pacemaker::Pacemaker, router::Router, verifier::Verifier};
 use self::{network::FrameTicket, port::Port};
@@ -29,12 +29,16 @@ use crate::{
     app::Application,
     metrics::Metrics,
     protocol::{Judgement, ProtocolName},
-    replica::{View, wire::PeerStatus},
+    replica::{Notice, View, wire::PeerStatus},
     types::{Digest, Height, ValidatorSet},
 };
 
 /// Messages that each mailbox holds.
 pub const MAILBOX: usize = 4096;
+
+/// Notices that wait for readers of the event stream, for all of them together. Who is slower misses some, and is told
+/// how many.
+pub const NOTICES: usize = 256;
 
 /// What an operator may see of the ordering brain.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -64,6 +68,8 @@ pub struct Ports {
     pub heights: Arc<watch::Sender<Height>>,
     /// What an operator may see.
     pub snapshot: Arc<watch::Sender<Snapshot>>,
+    /// What the event stream tells between blocks.
+    pub notices: broadcast::Sender<Notice>,
     /// The round of the lowest live instance.
     pub round: Arc<AtomicU64>,
     /// Tells repetitions of a frame apart.
@@ -92,6 +98,11 @@ impl Ports {
     /// The word on a frame, if somebody waits for it.
     fn judge(&self, ticket: Option<Digest>, judgement: Judgement) {
         self.network.judge(FrameTicket(ticket), judgement);
+    }
+
+    /// Tells whoever follows the event stream; nobody may.
+    fn notice(&self, notice: Notice) {
+        let _ = self.notices.send(notice);
     }
 
     fn next_resend(&self) -> u32 {

@@ -28,7 +28,7 @@ use crate::{
     metrics,
     protocol::{self, Abstention, Evidence, Record, Setup, Slot, seat::Seat},
     replica::{
-        Effect, Event, Fate, Input, Outbox, Progress, Replica as Brain, Ticket,
+        Effect, Event, Fate, Input, Notice, Outbox, Progress, Replica as Brain, Ticket,
         wire::{Frame, PeerStatus},
     },
     types::{BoundedVec, Digest, Height, Time, ValidatorIndex},
@@ -100,12 +100,22 @@ pub struct Waits {
     pub command: Digest,
 }
 
+/// Asks for the decider of the lowest live instance, with its height.
+#[derive(Message)]
+#[rtype(result = "Option<(Height, Port<decider::Decider>)>")]
+pub struct Foremost;
+
+/// Asks for the proofs of lies that are kept, at most [`EVIDENCE_MAX`].
+#[derive(Message)]
+#[rtype(result = "Vec<Evidence>")]
+pub struct Kept;
+
 /// Commands in one forwarded frame.
 const FORWARD_MAX: usize = 4096;
 /// How often the progress of catching up is logged.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
-/// Evidence that is kept for operators.
-const EVIDENCE_MAX: usize = 64;
+/// Evidence that is kept for operators, since the start; what comes later is counted only.
+pub const EVIDENCE_MAX: usize = 64;
 
 /// The actor.
 pub struct Replica {
@@ -155,6 +165,9 @@ impl Replica {
             self.ports.metrics.replica(&event);
             if let Event::Diverged { height, validator } = event {
                 tracing::warn!(%height, %validator, "a validator has another header than ours");
+            }
+            if let Some(notice) = notice(&event) {
+                self.ports.notice(notice);
             }
             if let Event::Syncing { is_syncing: false, executed, .. } = event
                 && self.sync_logged.take().is_some()
@@ -358,6 +371,16 @@ impl Replica {
     }
 }
 
+/// What of an event belongs into the event stream. Commits do not: readers find blocks in the store.
+fn notice(event: &Event) -> Option<Notice> {
+    match *event {
+        Event::TurnMissed { height, validator } => Some(Notice::TurnMissed { height, validator }),
+        Event::Diverged { height, validator } => Some(Notice::Diverged { height, validator }),
+        Event::Syncing { is_syncing, executed, target } => Some(Notice::Syncing { is_syncing, executed, target }),
+        Event::Committed { .. } | Event::Refused { .. } | Event::Synced { .. } => None,
+    }
+}
+
 /// The stations of a command's way through this replica, for the log: with those of its instance they show where the
 /// time goes.
 fn milestone(input: &Input) -> Option<(&'static str, Option<Height>)> {
@@ -466,5 +489,21 @@ impl Receive<Waits> for Replica {
 
     fn receive(&mut self, Waits { command }: Waits, _: &mut Self::Context) -> bool {
         self.brain.waits(&command)
+    }
+}
+
+impl Receive<Foremost> for Replica {
+    type Result = Option<(Height, Port<decider::Decider>)>;
+
+    fn receive(&mut self, _: Foremost, _: &mut Self::Context) -> Self::Result {
+        self.live.first_key_value().map(|(height, decider)| (*height, decider.clone()))
+    }
+}
+
+impl Receive<Kept> for Replica {
+    type Result = Vec<Evidence>;
+
+    fn receive(&mut self, _: Kept, _: &mut Self::Context) -> Self::Result {
+        self.evidence.clone()
     }
 }

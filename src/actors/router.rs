@@ -22,11 +22,11 @@ use crate::{
     app::{self, Block, Command},
     protocol::{Judgement, Origin, Summary},
     replica::{
-        Input, Peer,
+        Input, Notice, Peer,
         waiting::{Early, Room},
         wire::{Frame, PeerStatus, Request, Response},
     },
-    types::{Digest, Height, ValidatorIndex},
+    types::{Digest, Height, Time, ValidatorIndex},
 };
 
 /// How far above the highest live height a frame may be and still wait.
@@ -76,6 +76,25 @@ pub struct Fetch {
     pub from: Height,
 }
 
+/// Asks when each connected peer was last heard, and how far it said it is.
+#[derive(Message)]
+#[rtype(result = "Vec<(Peer, Heard)>")]
+pub struct Heed;
+
+/// The last that was heard of a peer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Heard {
+    /// Its last frame.
+    pub at: Time,
+    /// How far it said it is.
+    pub executed: Option<Height>,
+}
+
+struct Connected {
+    validator: Option<ValidatorIndex>,
+    heard: Heard,
+}
+
 struct Way {
     instance: Digest,
     decider: Port<decider::Decider>,
@@ -87,7 +106,7 @@ pub struct Router {
     ways: BTreeMap<Height, Way>,
     early: Room,
     validators: BTreeMap<ValidatorIndex, Peer>,
-    peers: HashMap<Peer, Option<ValidatorIndex>>,
+    peers: HashMap<Peer, Connected>,
     asking: BTreeSet<(ValidatorIndex, Height)>,
     clocks: Clocks,
     events: Option<tokio::sync::mpsc::Receiver<NetworkEvent>>,
@@ -109,6 +128,9 @@ impl Router {
     }
 
     fn frame(&mut self, peer: Peer, ticket: Option<Digest>, frame: Frame) {
+        if let Some(connected) = self.peers.get_mut(&peer) {
+            connected.heard.at = self.ports.clock.now();
+        }
         match frame {
             Frame::Instance { height, instance, message } => {
                 let early = Early { peer, ticket, height, instance, message };
@@ -131,9 +153,12 @@ impl Router {
             }
             Frame::Status { status, wall_ms } => {
                 self.ports.judge(ticket, Judgement::Ignore);
-                if let Some(Some(validator)) = self.peers.get(&peer) {
-                    self.clocks.told(*validator, wall_ms, Clock::wall_ms());
-                    self.ports.metrics.clock_offset(self.clocks.offset_seconds());
+                if let Some(connected) = self.peers.get_mut(&peer) {
+                    connected.heard.executed = Some(status.executed);
+                    if let Some(validator) = connected.validator {
+                        self.clocks.told(validator, wall_ms, Clock::wall_ms());
+                        self.ports.metrics.clock_offset(self.clocks.offset_seconds());
+                    }
                 }
                 self.tell(Input::Status { peer, status });
             }
@@ -158,7 +183,7 @@ impl Router {
 
     fn deliver(&self, Early { peer, ticket, height, message, .. }: Early) {
         let Some(way) = self.ways.get(&height) else { return };
-        let validator = self.peers.get(&peer).copied().flatten();
+        let validator = self.peers.get(&peer).and_then(|connected| connected.validator);
         let arrived = decider::Arrived { origin: Origin { validator, ticket }, message };
         if way.decider.offer(arrived).is_err() {
             self.ports.judge(ticket, Judgement::Ignore);
@@ -224,7 +249,9 @@ impl Router {
 
     fn peer_up(&mut self, peer: Peer, key: Option<crate::types::PublicKey>, ctx: &mut Context<Self>) {
         let validator = key.and_then(|key| self.ports.set.index_of(&key));
-        self.peers.insert(peer, validator);
+        let heard = Heard { at: self.ports.clock.now(), executed: None };
+        self.peers.insert(peer, Connected { validator, heard });
+        self.ports.notice(Notice::PeerUp { validator });
         if let Some(validator) = validator {
             self.validators.insert(validator, peer);
             for way in self.ways.values() {
@@ -236,12 +263,14 @@ impl Router {
     }
 
     fn peer_down(&mut self, peer: Peer, ctx: &mut Context<Self>) {
-        if let Some(Some(validator)) = self.peers.remove(&peer)
+        let validator = self.peers.remove(&peer).and_then(|connected| connected.validator);
+        if let Some(validator) = validator
             && self.validators.get(&validator) == Some(&peer)
         {
             self.validators.remove(&validator);
             self.clocks.forget(validator);
         }
+        self.ports.notice(Notice::PeerDown { validator });
         self.tell_surely(Input::PeerDown { peer }, ctx);
     }
 
@@ -329,5 +358,13 @@ impl Receive<Fetch> for Router {
             // Anything else is no answer to this question: the replica asks somebody else.
             Ok(_) | Err(_) => router.tell_blocks(peer, Vec::new()),
         }));
+    }
+}
+
+impl Receive<Heed> for Router {
+    type Result = Vec<(Peer, Heard)>;
+
+    fn receive(&mut self, _: Heed, _: &mut Self::Context) -> Self::Result {
+        self.peers.iter().map(|(peer, connected)| (*peer, connected.heard)).collect()
     }
 }

@@ -14,10 +14,12 @@
 //! | `GET /v1/commands/{id}` | how far it came |
 //! | `GET /v1/blocks/{height or latest}` `?offset&limit`, `…/certificate` | a block with up to 1,000 commands; its proof |
 //! | `GET /v1/status` `/v1/validators` `/v1/peers` | where the node stands, who votes, who is connected |
+//! | `GET /v1/events` `?from`, `Last-Event-ID` | server-sent events: blocks from a height on, and what happens between them |
+//! | `GET /v1/doctor` `/v1/evidence` | why nothing is being decided; who was caught lying |
 //! | `GET /healthz` `/readyz` `/metrics` `/` | probes (the first with a `warning` beside its 200 when the disk fills up), metrics, a plain page |
 //! | `GET /openapi.json` | all of this, for programs |
 //!
-//! Every route with `GET` has `HEAD`.
+//! Every route with `GET` has `HEAD`, but the endless `/v1/events`.
 //!
 //! # Promises
 //! * Every error is an RFC 9457 problem document ([`problem::Kind`] lists them), except for bytes that are no HTTP at
@@ -36,6 +38,8 @@
 mod batch;
 mod chain;
 mod command;
+mod doctor;
+mod events;
 mod gate;
 mod kv;
 mod openapi;

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use actix_web::HttpResponse;
 use utoipa::OpenApi;
 
-use super::{batch, chain, kv, status};
+use super::{batch, chain, doctor, events, kv, port::Until, request::Consistency, status};
 
 /// All routes. A test holds them against those that the server has.
 #[derive(OpenApi)]
@@ -24,8 +24,9 @@ use super::{batch, chain, kv, status};
     ),
     paths(
         kv::get, kv::put, kv::delete, batch::post, batch::get, chain::block, chain::certificate, chain::validators,
-        status::status, status::peers, status::healthz, status::readyz, status::metrics, status::page, openapi,
-    )
+        events::events, doctor::doctor, doctor::evidence, status::status, status::peers, status::healthz, status::readyz, status::metrics, status::page, openapi,
+    ),
+    components(schemas(Until, Consistency))
 )]
 struct Document;
 

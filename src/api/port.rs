@@ -5,11 +5,12 @@
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 
 use crate::{
     app::{CheckError, Command, Header, Proof, Receipt},
-    replica::{Attestation, CertificateDocument, Fate, View},
+    protocol::{self, Evidence},
+    replica::{Attestation, CertificateDocument, Fate, Notice, View},
     types::{Digest, Height, Power, PublicKey, ValidatorIndex},
 };
 
@@ -24,6 +25,9 @@ pub type Pending<T> = BoxFuture<'static, T>;
 pub trait Backend: Send + Sync + 'static {
     /// The last executed height, as soon as [`Self::read`] can see it. Waiting readers follow it.
     fn heights(&self) -> watch::Receiver<Height>;
+
+    /// What happens between blocks, from now on.
+    fn notices(&self) -> broadcast::Receiver<Notice>;
 
     /// Writes an operation in the application's encoding, as a command's body.
     ///
@@ -65,7 +69,13 @@ pub trait Backend: Send + Sync + 'static {
     fn validators(&self) -> Vec<ValidatorView>;
 
     /// The connected peers.
-    fn peers(&self) -> Vec<PeerView>;
+    fn peers(&self) -> Pending<Result<Vec<PeerView>, Refusal>>;
+
+    /// What a doctor wants to know.
+    fn examine(&self) -> Pending<Result<Examination, Refusal>>;
+
+    /// The proofs of lies found since the start; a bounded number of them.
+    fn evidence(&self) -> Pending<Result<Vec<Evidence>, Refusal>>;
 
     /// Whether the node takes part and is not behind.
     ///
@@ -220,4 +230,50 @@ pub struct PeerView {
     pub validator: Option<ValidatorIndex>,
     /// The last height that it said it has executed.
     pub height: Option<Height>,
+    /// How long ago it sent its last frame, milliseconds.
+    pub last_heard_ms_ago: Option<u64>,
+}
+
+/// A node's inner state, as far as it explains why nothing is being decided.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Examination {
+    /// The lowest live instance.
+    pub instance: Option<InstanceView>,
+    /// The connected peers.
+    pub peers: Vec<PeerView>,
+    /// The validators.
+    pub validators: Vec<ValidatorView>,
+    /// Whether this node and the validators connected to it are a quorum.
+    pub is_quorum_connected: bool,
+    /// Peers in the gossip mesh.
+    pub mesh_peers: usize,
+    /// How much waits for whom.
+    pub queues: Vec<QueueView>,
+    /// The most bytes of waiting commands.
+    pub mempool_bytes_max: usize,
+    /// Room where the data directory lies; `None` when the file system does not say.
+    pub disk_free_bytes: Option<u64>,
+    /// What will end the node unless somebody makes room.
+    pub disk_warning: Option<String>,
+}
+
+/// An instance as it is shown.
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, utoipa::ToSchema)]
+pub struct InstanceView {
+    /// Its height.
+    pub height: Height,
+    /// What it shows.
+    #[serde(flatten)]
+    pub view: protocol::View,
+}
+
+/// A part's mailbox as it is shown.
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, utoipa::ToSchema)]
+pub struct QueueView {
+    /// Whose.
+    pub actor: &'static str,
+    /// Messages that wait.
+    pub depth: usize,
+    /// The most that may.
+    pub depth_max: usize,
 }

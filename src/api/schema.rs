@@ -13,7 +13,7 @@ use super::problem::Problem;
 use crate::{
     app::{Header, Leaf, Level, Proof, Status},
     config::ApplicationName,
-    protocol::ProtocolName,
+    protocol::{self, Evidence, ProtocolName},
     replica::{Attestation, CertificateDocument, StateProofDocument},
     types::{Digest, Height, Octets, Power, PublicKey, ValidatorIndex},
 };
@@ -44,6 +44,16 @@ schemas! {
     Status => text().enum_values(Some(["applied", "refused", "conflict", "expired"])).build();
     ProtocolName => text().enum_values(Some(Self::ALL.map(Self::as_str))).build();
     ApplicationName => text().enum_values(Some(Self::ALL.map(Self::as_str))).build();
+    protocol::View => object([
+        ("round", whole().into()),
+        ("leader", nullable(ValidatorIndex::schema())),
+        ("is_wanted", flag()),
+        ("voters", list(ValidatorIndex::schema())),
+        ("is_decided", flag()),
+        ("messages", whole().into()),
+        ("unverified", whole().into()),
+    ]);
+    Evidence => object([]);
     Header => object([
         ("height", Height::schema()),
         ("parent", Digest::schema()),
@@ -91,6 +101,10 @@ fn text() -> ObjectBuilder {
 
 fn whole() -> Object {
     ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)).build()
+}
+
+fn flag() -> RefOr<Schema> {
+    ObjectBuilder::new().schema_type(Type::Boolean).build().into()
 }
 
 fn hexadecimal(bytes: usize) -> Object {

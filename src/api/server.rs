@@ -16,7 +16,7 @@ use tokio::{
 };
 
 use super::{
-    batch, chain,
+    batch, chain, doctor, events,
     gate::Gate,
     kv, openapi,
     port::Backend,
@@ -38,7 +38,18 @@ pub struct Shared {
     /// The bounds.
     pub gate: Gate,
     heights: watch::Receiver<Height>,
-    is_stopping: watch::Receiver<bool>,
+    stage: watch::Receiver<Stage>,
+}
+
+/// How far a stop has come.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Stage {
+    /// No stop.
+    Serving,
+    /// Requests in progress may end; what never would is ended.
+    Draining,
+    /// Whatever still waits is answered with what is known.
+    Ending,
 }
 
 /// Why a request stops waiting.
@@ -51,11 +62,10 @@ pub enum Late {
 }
 
 impl Shared {
-    /// What requests to `backend` will share. They stop waiting when `is_stopping` says so, or when nobody can any
-    /// more.
-    pub fn new(settings: Settings, backend: Arc<dyn Backend>, is_stopping: watch::Receiver<bool>) -> Self {
+    /// What requests to `backend` will share. They stop waiting when `stage` says so, or when nobody can any more.
+    pub fn new(settings: Settings, backend: Arc<dyn Backend>, stage: watch::Receiver<Stage>) -> Self {
         let gate = Gate::new(settings.requests_max, settings.body_bytes_total_max);
-        Self { heights: backend.heights(), backend, settings, gate, is_stopping }
+        Self { heights: backend.heights(), backend, settings, gate, stage }
     }
 
     /// Waits for something until the deadline. What is known by then counts, however late this is called.
@@ -63,13 +73,20 @@ impl Shared {
     /// # Errors
     /// [`Late`].
     pub async fn wait<T>(&self, deadline: Instant, something: impl Future<Output = T>) -> Result<T, Late> {
-        let mut is_stopping = self.is_stopping.clone();
+        let mut stage = self.stage.clone();
         tokio::select! {
             biased;
             here = something => Ok(here),
-            _ = is_stopping.wait_for(|is_stopping| *is_stopping) => Err(Late::Stopping),
+            _ = stage.wait_for(|stage| *stage == Stage::Ending) => Err(Late::Stopping),
             () = sleep_until(deadline) => Err(Late::Deadline),
         }
+    }
+
+    /// Waits until the node begins to stop.
+    pub async fn is_draining(&self) {
+        let mut stage = self.stage.clone();
+        // An error is the end of the server, which is as good.
+        let _ = stage.wait_for(|stage| *stage >= Stage::Draining).await;
     }
 
     /// The last executed height.
@@ -103,6 +120,9 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(commands.route(web::post().to(batch::post)))
         .service(readable("/v1/commands/{id}", read().to(batch::get)))
         .service(readable("/v1/status", read().to(status::status)))
+        .service(resource("/v1/events", "GET").route(web::get().to(events::events)))
+        .service(readable("/v1/doctor", read().to(doctor::doctor)))
+        .service(readable("/v1/evidence", read().to(doctor::evidence)))
         .service(readable("/v1/peers", read().to(status::peers)))
         .service(readable("/v1/validators", read().to(chain::validators)))
         .service(readable("/v1/blocks/{height}", read().to(chain::block)))
@@ -135,7 +155,7 @@ fn resource(path: &str, methods: &'static str) -> Resource {
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
-    is_stopping: watch::Sender<bool>,
+    stage: watch::Sender<Stage>,
     stop_timeout: Duration,
     handle: ServerHandle,
     ended: oneshot::Receiver<io::Result<()>>,
@@ -149,9 +169,9 @@ impl Server {
     pub fn start(settings: Settings, backend: Arc<dyn Backend>) -> io::Result<Self> {
         let (ready, started) = std::sync::mpsc::sync_channel(1);
         let (end, ended) = oneshot::channel();
-        let (is_stopping, stopping) = watch::channel(false);
+        let (stage, stages) = watch::channel(Stage::Serving);
         let stop_timeout = settings.stop_timeout;
-        let shared = web::Data::new(Shared::new(settings, backend, stopping));
+        let shared = web::Data::new(Shared::new(settings, backend, stages));
         thread::Builder::new().name("http".into()).spawn(move || {
             let served = actix_web::rt::System::new().block_on(serve(shared, &ready));
             // Nobody may be waiting: for the start any more, or for the end.
@@ -159,7 +179,7 @@ impl Server {
             let _ = end.send(served);
         })?;
         let (address, handle) = started.recv().map_err(|_| io::Error::other("the server's thread ended"))??;
-        Ok(Self { address, is_stopping, stop_timeout, handle, ended })
+        Ok(Self { address, stage, stop_timeout, handle, ended })
     }
 
     /// Where it listens; the port is the real one.
@@ -173,10 +193,11 @@ impl Server {
     /// # Errors
     /// What the server ended with.
     pub async fn stop(mut self) -> io::Result<()> {
+        self.stage.send_replace(Stage::Draining);
         let drained = self.handle.stop(true);
         tokio::pin!(drained);
         if timeout(self.stop_timeout, &mut drained).await.is_err() {
-            self.is_stopping.send_replace(true);
+            self.stage.send_replace(Stage::Ending);
             drained.await;
         }
         self.ended().await

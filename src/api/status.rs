@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 use super::{
     port::PeerView,
     problem::{Kind, Problem},
+    request,
     server::Shared,
 };
 use crate::{
@@ -122,11 +123,14 @@ struct Peers {
 #[utoipa::path(
     get, path = "/v1/peers", tag = "node",
     responses(
-        (status = 200, description = "The connected peers", body = Peers)
+        (status = 200, description = "The connected peers", body = Peers),
+        (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json")
     )
 )]
-pub async fn peers(shared: web::Data<Shared>) -> HttpResponse {
-    HttpResponse::Ok().json(Peers { peers: shared.backend.peers() })
+pub async fn peers(shared: web::Data<Shared>) -> Result<HttpResponse, Problem> {
+    let _pass = shared.gate.try_enter(0)?;
+    let peers = request::within(&shared, request::deadline(None)?, shared.backend.peers()).await?;
+    Ok(HttpResponse::Ok().json(Peers { peers }))
 }
 
 #[derive(Serialize, ToSchema)]

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     config::{ApplicationName, Genesis, NodeConfig, check_address},
     protocol::ProtocolName,
-    types::{CrashModel, ValidatorSet},
+    types::ValidatorSet,
 };
 
 /// Make the keys, the genesis and one directory for each validator of a new chain.
@@ -68,18 +68,12 @@ impl ChainArguments {
     /// A genesis of now, still without validators.
     pub(super) fn genesis(&self, chain: &str) -> Genesis {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Genesis {
-            chain: chain.to_owned(),
-            created_at_ms: u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX),
-            protocol: self.protocol().unwrap_or_default(),
-            application: self.application().unwrap_or_default(),
-            crash_model: CrashModel::default(),
-            window: self.window.unwrap_or(1),
-            retention_heights: 100_000,
-            payload_bytes_max: 1 << 20,
-            command_bytes_max: 256 << 10,
-            validators: Vec::new(),
-        }
+        let created_at_ms = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX);
+        let mut genesis = Genesis::new(chain, created_at_ms, Vec::new());
+        genesis.protocol = self.protocol().unwrap_or_default();
+        genesis.application = self.application().unwrap_or_default();
+        genesis.window = self.window.unwrap_or(genesis.window);
+        genesis
     }
 }
 

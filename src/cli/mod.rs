@@ -7,10 +7,12 @@
 #[cfg(feature = "node")]
 mod client;
 mod cluster;
+mod completions;
 mod failure;
 mod genesis;
 #[cfg(feature = "node")]
 mod import;
+mod inspect;
 #[cfg(feature = "node")]
 mod localnet;
 #[cfg(feature = "node")]
@@ -19,13 +21,12 @@ mod output;
 mod simulate;
 #[cfg(feature = "node")]
 mod start;
-#[cfg(feature = "node")]
 mod table;
 mod verify;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use failure::Failure;
 
 /// A Byzantine fault tolerant consensus runtime.
@@ -56,6 +57,8 @@ enum Command {
     #[cfg(feature = "node")]
     Delete(client::DeleteArguments),
     #[cfg(feature = "node")]
+    Submit(client::SubmitArguments),
+    #[cfg(feature = "node")]
     Import(import::Arguments),
     #[cfg(feature = "node")]
     Status(client::StatusArguments),
@@ -71,7 +74,9 @@ enum Command {
     #[command(name = "command")]
     Fate(client::CommandArguments),
     Verify(verify::Arguments),
+    Inspect(inspect::Arguments),
     Simulate(simulate::Arguments),
+    Completions(completions::Arguments),
 }
 
 /// Runs the command that the process was given, and returns its exit status.
@@ -92,6 +97,8 @@ pub fn main() -> ExitCode {
         #[cfg(feature = "node")]
         Command::Delete(arguments) => client::delete(&arguments, json),
         #[cfg(feature = "node")]
+        Command::Submit(arguments) => client::submit(&arguments, json),
+        #[cfg(feature = "node")]
         Command::Import(arguments) => import::run(&arguments, json),
         #[cfg(feature = "node")]
         Command::Status(arguments) => client::status(&arguments, json),
@@ -105,16 +112,16 @@ pub fn main() -> ExitCode {
         Command::Certificate(arguments) => client::certificate(&arguments),
         #[cfg(feature = "node")]
         Command::Fate(arguments) => client::command(&arguments, json),
+        Command::Inspect(arguments) => inspect::run(&arguments, json),
         Command::Verify(arguments) => verify::run(&arguments, json),
         Command::Simulate(arguments) => simulate::run(&arguments, json),
+        Command::Completions(arguments) => completions::run(&arguments, Cli::command()),
     };
     done.unwrap_or_else(|failure| failure.report(json))
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]

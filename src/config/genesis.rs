@@ -83,6 +83,22 @@ pub enum GenesisError {
 }
 
 impl Genesis {
+    /// A chain with the defaults of everything else, to be changed before anything is started.
+    pub fn new(chain: &str, created_at_ms: u64, validators: Vec<Validator>) -> Self {
+        Self {
+            chain: chain.to_owned(),
+            created_at_ms,
+            protocol: ProtocolName::default(),
+            application: ApplicationName::default(),
+            crash_model: CrashModel::default(),
+            window: 1,
+            retention_heights: 100_000,
+            payload_bytes_max: 1 << 20,
+            command_bytes_max: 256 << 10,
+            validators,
+        }
+    }
+
     /// Checks everything and reports all that is wrong.
     ///
     /// # Errors

@@ -2,12 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Disk, Fact, Fault, Item, Log, OpenError, SEGMENT_BYTES, Salt, Scope, Sequence};
+use std::collections::BTreeMap;
+
+use super::{Disk, Fact, Fault, Item, Kind, Log, OpenError, SEGMENT_BYTES, Salt, Scope, Sequence, Survey};
 use crate::{
     app::Block,
     protocol::{Abstention, Record},
-    types::{Digest, Height, codec},
+    types::{Digest, Height, codec, planted},
 };
+use bytes::Bytes;
 
 /// One thing to remember.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -36,17 +39,56 @@ pub enum Entry {
     Abstention(Abstention),
 }
 
-impl From<&Entry> for Item {
-    fn from(entry: &Entry) -> Self {
-        let scope = match entry {
-            Entry::Instance { height, .. } => Scope::Height(*height),
-            Entry::Decided { block } => Scope::Height(block.height),
-            Entry::PeerCounter { .. } => Scope::Standing(Fact::PeerCounter),
-            Entry::Abstention(_) => Scope::Standing(Fact::Abstention),
+impl Entry {
+    /// Takes it apart: first the bodies in it, then the record that names them (`JN-2`).
+    pub fn into_items(mut self) -> Vec<Item> {
+        let mut items = Vec::new();
+        let scope = match &self {
+            Self::Instance { height, .. } => Scope::Height(*height),
+            Self::Decided { block } => Scope::Height(block.height),
+            Self::PeerCounter { .. } => Scope::Standing(Fact::PeerCounter),
+            Self::Abstention(_) => Scope::Standing(Fact::Abstention),
         };
-        let is_refetchable = matches!(entry, Entry::Decided { .. });
-        Self { scope, is_refetchable, bytes: codec::encode(entry) }
+        for (digest, body) in self.bodies_mut() {
+            items.push(Item { scope, kind: Kind::Body(digest), bytes: std::mem::take(body) });
+        }
+        items.push(Item { scope, kind: Kind::Record, bytes: codec::encode(&self).into() });
+        items
     }
+
+    /// The bodies that it names, and their places in it.
+    fn bodies_mut(&mut self) -> Vec<(Digest, &mut Bytes)> {
+        match self {
+            Self::Instance { record, .. } => record.bodies_mut(),
+            Self::Decided { block } => vec![(block.certificate.payload_root(), &mut block.payload)],
+            Self::PeerCounter { .. } | Self::Abstention(_) => Vec::new(),
+        }
+    }
+}
+
+/// Puts records and bodies together again (`JN-9`).
+fn read_entries(survey: &Survey) -> Result<Vec<Entry>, OpenError> {
+    let named = survey.items.iter().filter_map(|(_, item)| Some((item.body()?, &item.bytes)));
+    let bodies: BTreeMap<_, _> = named.collect();
+    let mut entries = Vec::new();
+    for (sequence, item) in survey.items.iter().filter(|(_, item)| item.kind == Kind::Record) {
+        let unknown = |_| OpenError::Unknown { sequence: sequence.0 };
+        let mut entry: Entry = codec::decode(&item.bytes).map_err(unknown)?;
+        let mut is_whole = true;
+        if let Scope::Height(height) = item.scope {
+            for (digest, place) in entry.bodies_mut() {
+                match bodies.get(&(height, digest)) {
+                    Some(&body) => place.clone_from(body),
+                    None => is_whole = false,
+                }
+            }
+        }
+        // A block is nothing but its body and its proof, and peers have both. A record restricts, with or without.
+        if is_whole || !(matches!(entry, Entry::Decided { .. }) || planted::is("forgotten-body")) {
+            entries.push(entry);
+        }
+    }
+    Ok(entries)
 }
 
 /// What a journal held when it was opened.
@@ -54,7 +96,7 @@ impl From<&Entry> for Item {
 pub struct Recovered {
     /// The entries, oldest first. Heights below the floor may be among them.
     pub entries: Vec<Entry>,
-    /// Decided blocks that were rotten; peers have them.
+    /// Bodies that were rotten; peers have them. A record comes back with nothing in their place, a block not at all.
     pub lost: usize,
     /// Bad copies that were mended from good ones. The disk should be looked at.
     pub mended: usize,
@@ -84,11 +126,8 @@ impl<D: Disk> Journal<D> {
     /// [`OpenError`]: it is missing, another chain's, damaged beyond repair, or the disk fails.
     pub fn open(disk: D, chain: Digest) -> Result<(Self, Recovered), OpenError> {
         let (log, survey) = Log::open(disk, chain, SEGMENT_BYTES)?;
-        let entries = survey.items.iter().map(|(sequence, item)| {
-            codec::decode(&item.bytes).map_err(|_| OpenError::Unknown { sequence: sequence.0 })
-        });
         let recovered = Recovered {
-            entries: entries.collect::<Result<_, _>>()?,
+            entries: read_entries(&survey)?,
             lost: survey.lost,
             mended: survey.mended,
             torn_bytes: survey.torn_bytes,
@@ -98,10 +137,11 @@ impl<D: Disk> Journal<D> {
 
     /// Takes an entry; [`Journal::flush`] makes it durable. Bounded by the caller, who flushes.
     pub fn append(&mut self, entry: &Entry) -> Sequence {
-        self.log.append(entry.into())
+        let items = entry.clone().into_items();
+        items.into_iter().map(|item| self.log.append(item)).last().unwrap_or_default()
     }
 
-    /// Takes an entry that was encoded elsewhere.
+    /// Takes a part of an entry that was taken apart elsewhere, see [`Entry::into_items`].
     pub fn append_item(&mut self, item: Item) -> Sequence {
         self.log.append(item)
     }

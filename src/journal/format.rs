@@ -6,13 +6,15 @@
 //! frame     tag 16 | crc 4 | length 4 | content | zeros to the sector's end
 //! ```
 //!
-//! Headers and indices are frames, each twice and each beginning on a sector of its own. The index carries small items
-//! inline, so that they exist twice; a large item is one body between the two copies, and the index has its checksum.
+//! Headers and indices are frames, each twice and each beginning on a sector of its own. The index carries records
+//! inline, so that they exist twice; a body lies between the two copies, and the index has its checksum. A small one is
+//! inline too, where it costs no sector.
 //! Numbers are little-endian; contents are in the one encoding of [`codec`].
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::{Item, Scope, Sequence};
+use super::{Item, Kind, Scope, Sequence};
 use crate::types::{Digest, Height, codec};
 
 /// The unit of alignment in bytes. Disks and page caches write 4,096 bytes at once, so a torn write can spoil all of
@@ -22,12 +24,11 @@ pub const SECTOR: usize = 4096;
 /// The length in bytes of a segment without a batch: two copies of its header.
 pub const EMPTY_SEGMENT: usize = 2 * SECTOR;
 
-/// The most bytes of an item that is stored twice: a vote with all that justifies it fits, a hundred validators' quorum
-/// included, and a second copy of this length costs some 20 µs more.
-pub const INLINE_BYTES_MAX: usize = 4 * SECTOR;
+/// The most bytes of a body that is inline: such a one mostly fits behind the records, in sectors that are written anyway.
+pub const INLINE_BYTES_MAX: usize = SECTOR / 2;
 
 /// The version of the format, in every segment's header.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// The tag of a segment's header.
 const MAGIC: [u8; 16] = *b"thalweg journal\n";
@@ -83,7 +84,7 @@ pub struct Index {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct IndexItem {
     pub scope: Scope,
-    pub is_refetchable: bool,
+    pub kind: Kind,
     pub content: Content,
 }
 
@@ -91,7 +92,7 @@ pub struct IndexItem {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Content {
     /// Here.
-    Inline(#[serde(with = "serde_bytes")] Vec<u8>),
+    Inline(Bytes),
     /// Between the copies of the index, after the bodies of the items before.
     Body { bytes: u32, crc: u32 },
 }
@@ -137,27 +138,32 @@ impl Index {
 }
 
 impl IndexItem {
-    /// Describes an item; a small one is moved into the index and leaves nothing for a body.
-    pub fn describe(item: &mut Item) -> Self {
-        let content = if item.bytes.len() <= INLINE_BYTES_MAX {
-            Content::Inline(std::mem::take(&mut item.bytes))
+    /// Describes an item.
+    pub fn describe(item: &Item) -> Self {
+        let content = if is_inline(item) {
+            Content::Inline(item.bytes.clone())
         } else {
             let bytes = u32::try_from(item.bytes.len()).expect("an entry holds at most one payload, at most 8 MiB");
             Content::Body { bytes, crc: crc32c::crc32c(&item.bytes) }
         };
-        Self { scope: item.scope, is_refetchable: item.is_refetchable, content }
+        Self { scope: item.scope, kind: item.kind, content }
     }
+}
+
+/// Whether an item is kept in the index, hence twice (`JN-2`).
+fn is_inline(item: &Item) -> bool {
+    item.kind == Kind::Record || item.bytes.len() <= INLINE_BYTES_MAX
 }
 
 /// At least what a batch of these items takes on disk, in bytes, wherever it begins.
 pub fn batch_bytes_max(items: &[Item]) -> u64 {
     /// Of an index without items, its frame included, and of one item without its bytes.
     const INDEX: usize = 128;
-    const ITEM: usize = 64;
+    const ITEM: usize = 96;
     let (mut index, mut bodies) = (INDEX, 0);
     for item in items {
         index += ITEM;
-        let place = if item.bytes.len() <= INLINE_BYTES_MAX { &mut index } else { &mut bodies };
+        let place = if is_inline(item) { &mut index } else { &mut bodies };
         *place += item.bytes.len();
     }
     (2 * index.next_multiple_of(SECTOR) + bodies.next_multiple_of(SECTOR)) as u64
@@ -215,9 +221,9 @@ mod tests {
         assert_eq!(
             hex::encode(&bytes[..80]),
             "7468616c776567206a6f75726e616c0a\
-             94cb5727\
+             4848a4fd\
              37000000\
-             02000000\
+             03000000\
              0101010101010101010101010101010101010101010101010101010101010101\
              02020202020202020202020202020202\
              030405\

@@ -1,7 +1,11 @@
 //! The log: items of bytes, appended in batches, that come back after a crash. It does not know what they mean.
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -44,22 +48,42 @@ pub enum Fact {
     Abstention,
 }
 
+/// What becomes of an item that rots.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+pub enum Kind {
+    /// It is kept twice, and its loss is a fault (`JN-2`, `JN-3`).
+    Record,
+    /// It is kept once and may be lost (`JN-9`), since peers have it. The digest is its name: at one height all of that
+    /// name are the same.
+    Body(Digest),
+}
+
 /// Something to remember. `Debug` shows how long it is and how it begins.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Item {
     /// For how long.
     pub scope: Scope,
-    /// Whether it can be had from peers: then its loss is no fault.
-    pub is_refetchable: bool,
+    /// How it is kept.
+    pub kind: Kind,
     /// What.
-    pub bytes: Vec<u8>,
+    pub bytes: Bytes,
 }
 
 impl fmt::Debug for Item {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { scope, is_refetchable, bytes } = self;
+        let Self { scope, kind, bytes } = self;
         let start = &bytes[..bytes.len().min(8)];
-        write!(f, "Item({scope:?}, refetchable: {is_refetchable}, {} bytes: {start:02x?})", bytes.len())
+        write!(f, "Item({scope:?}, {kind:?}, {} bytes: {start:02x?})", bytes.len())
+    }
+}
+
+impl Item {
+    /// Where it is kept by name, if it is a body.
+    pub(super) fn body(&self) -> Option<(Height, Digest)> {
+        match (self.scope, self.kind) {
+            (Scope::Height(height), Kind::Body(digest)) => Some((height, digest)),
+            _ => None,
+        }
     }
 }
 
@@ -81,6 +105,8 @@ pub struct Log<D> {
     /// Appended, not yet flushed.
     pending: Vec<Item>,
     standing: BTreeMap<Fact, Item>,
+    /// The bodies that are kept, by height and name.
+    bodies: BTreeSet<(Height, Digest)>,
     /// Whether nothing would be learnt from another batch: the last one was empty and nothing was forgotten since.
     is_sealed: bool,
     has_failed: bool,
@@ -117,6 +143,7 @@ impl<D: Disk> Log<D> {
             next: Sequence(1),
             pending: Vec::new(),
             standing: BTreeMap::new(),
+            bodies: BTreeSet::new(),
             is_sealed: false,
             has_failed: false,
         };
@@ -148,6 +175,7 @@ impl<D: Disk> Log<D> {
             next: survey.next,
             pending: Vec::new(),
             standing: facts.collect(),
+            bodies: survey.items.iter().filter_map(|(_, item)| item.body()).collect(),
             is_sealed: false,
             has_failed: false,
         };
@@ -159,14 +187,16 @@ impl<D: Disk> Log<D> {
         Ok((log, survey))
     }
 
-    /// Takes an item; [`Log::flush`] makes it durable. Bounded by the caller, who flushes.
+    /// Takes an item, and returns the number with which it is durable; [`Log::flush`] makes it so. Bounded by the
+    /// caller, who flushes. A body that is kept already is not kept again.
     pub fn append(&mut self, item: Item) -> Sequence {
         if let Scope::Standing(fact) = item.scope {
             self.standing.insert(fact, item.clone());
         }
-        let sequence = self.next.plus(self.pending.len());
-        self.pending.push(item);
-        sequence
+        if item.body().is_none_or(|body| self.bodies.insert(body)) {
+            self.pending.push(item);
+        }
+        Sequence(self.next.plus(self.pending.len()).0 - 1)
     }
 
     /// Makes everything appended durable, by one write and one sync, and returns the last number that is (`JN-1`).
@@ -207,6 +237,7 @@ impl<D: Disk> Log<D> {
             return;
         }
         self.floor = height;
+        self.bodies = self.bodies.split_off(&(height, Digest::new([0; 32])));
         let current = self.current();
         let live = self.segments.iter().find(|(number, segment)| **number == current || segment.highest >= height);
         let oldest = live.map_or(current, |(number, _)| *number);
@@ -264,7 +295,7 @@ impl<D: Disk> Log<D> {
             oldest: self.oldest,
             floor: self.floor,
             first: self.next,
-            items: items.iter_mut().map(IndexItem::describe).collect(),
+            items: items.iter().map(IndexItem::describe).collect(),
         };
         segment.bytes += self.write_parts(&index, &items)?;
         self.segments.insert(number, segment);

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
+
 use super::{
     Disk, Fault, Item, OpenError, Salt, Scope, Sequence,
     fault::Doing as _,
@@ -15,7 +17,7 @@ use crate::types::{Digest, Height};
 pub struct Survey {
     /// Every intact item of the live segments, in order. Heights below the floor may be among them.
     pub items: Vec<(Sequence, Item)>,
-    /// Decided blocks that are rotten; peers have them.
+    /// Bodies that are rotten; peers have them.
     pub lost: usize,
     /// How many bad copies are mended from good ones.
     pub mended: usize,
@@ -197,11 +199,7 @@ impl Scan {
             };
             let second = start + copy.len() + index.bodies_length();
             let end = second + copy.len();
-            let Some(batch) = Batch::read(index, bytes.get(start + copy.len()..).unwrap_or_default()) else {
-                let is_followed = !matches!(find(number, bytes, salt, end, expected + 1), Found::End);
-                self.rotten_at = is_followed.then_some(start as u64);
-                return;
-            };
+            let batch = Batch::read(index, bytes.get(start + copy.len()..).unwrap_or_default());
             for at in [start, second] {
                 self.mend(number, at, bytes, copy);
             }
@@ -231,8 +229,8 @@ fn find<'a>(segment: u64, bytes: &'a [u8], salt: &Salt, start: usize, number: u6
 }
 
 impl Batch {
-    /// Collects the items; `None` when a body that is needed is bad.
-    fn read(index: Index, mut bodies: &[u8]) -> Option<Self> {
+    /// Collects the items, without the bodies that are bad (`JN-9`).
+    fn read(index: Index, mut bodies: &[u8]) -> Self {
         let mut items = Vec::with_capacity(index.items.len());
         let mut lost = 0;
         for (position, described) in index.items.iter().enumerate() {
@@ -241,17 +239,16 @@ impl Batch {
                 Content::Body { bytes, crc } => {
                     let (body, rest) = bodies.split_at(bodies.len().min(*bytes as usize));
                     bodies = rest;
-                    (crc32c::crc32c(body) == *crc).then(|| body.to_vec())
+                    (crc32c::crc32c(body) == *crc).then(|| Bytes::copy_from_slice(body))
                 }
             };
-            let (scope, is_refetchable) = (described.scope, described.is_refetchable);
+            let (scope, kind) = (described.scope, described.kind);
             match bytes {
-                Some(bytes) => items.push((index.first.plus(position), Item { scope, is_refetchable, bytes })),
-                None if is_refetchable => lost += 1,
-                None => return None,
+                Some(bytes) => items.push((index.first.plus(position), Item { scope, kind, bytes })),
+                None => lost += 1,
             }
         }
-        Some(Self { next: index.number + 1, index, items, lost })
+        Self { next: index.number + 1, index, items, lost }
     }
 
     /// The number after its last item's.

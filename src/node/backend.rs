@@ -1,32 +1,36 @@
 //! What the HTTP server asks, answered by the actors and the store.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use bytes::Bytes;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{broadcast, oneshot, watch};
 
 use super::{disk_watch::DiskWatch, figures};
 use crate::{
     actors::{
-        self, Snapshot,
-        network::NetworkPort,
+        self, Clock, MAILBOX, Router, Snapshot, decider,
+        network::{Level, NetworkPort},
         port::{Port, Refused},
-        replica::{FateSender, Replica, Submit, Waits},
+        replica::{FateSender, Foremost, Kept, Replica, Submit, Waits},
+        router::{Heard, Heed},
         storage::{StoragePort, StoreReader},
     },
     api::port::{
-        Answer, Backend, BlockView, CommandState, Operation, PeerView, Pending, ProvenAnswer, Refusal, Status, Until,
-        ValidatorView,
+        Answer, Backend, BlockView, CommandState, Examination, InstanceView, Operation, PeerView, Pending,
+        ProvenAnswer, QueueView, Refusal, Status, Until, ValidatorView,
     },
     app::{self, Application, CheckError, Command, Header, Receipt, kv},
     config::Genesis,
-    metrics::Metrics,
-    protocol::Abstention,
-    replica::{Attestation, CertificateDocument, Fate},
-    types::{Digest, Height, ValidatorIndex, ValidatorSet},
+    metrics::{Actor, Label as _, Metrics},
+    protocol::{Abstention, Evidence},
+    replica::{Attestation, CertificateDocument, Fate, Notice, Peer},
+    types::{Digest, Height, Tally, ValidatorIndex, ValidatorSet},
 };
 
 /// How far behind the furthest peer a node may be and still be ready.
@@ -38,6 +42,14 @@ pub struct NodeBackend {
     pub app: Arc<dyn Application>,
     /// What the chain agreed on.
     pub genesis: Arc<Genesis>,
+    /// The time.
+    pub clock: Clock,
+    /// Who brings messages in.
+    pub router: Port<Router>,
+    /// What happens between blocks.
+    pub notices: broadcast::Sender<Notice>,
+    /// The most bytes of waiting commands.
+    pub mempool_bytes_max: usize,
     /// The ordering brain's actor.
     pub replica: Port<Replica>,
     /// The single writer, for its figures.
@@ -69,6 +81,21 @@ impl NodeBackend {
         (height <= *self.heights.borrow()).then_some(Fate::Committed { height, receipt })
     }
 
+    /// Whether this node and the validators connected to it are a quorum.
+    fn is_quorum(&self, validators: &[ValidatorView]) -> bool {
+        let reachable = validators.iter().filter(|validator| validator.is_self || validator.is_connected);
+        self.set.is_quorum(reachable.fold(Tally::ZERO, |sum, validator| sum.plus(validator.power)))
+    }
+
+    /// How much waits for an actor. Storage counts its own queue.
+    fn queue(&self, actor: Actor) -> QueueView {
+        let depth = match actor {
+            Actor::Storage => usize::try_from(self.storage.gauges().waiting_appends()).unwrap_or(usize::MAX),
+            _ => usize::try_from(self.metrics.mailbox(actor).get()).unwrap_or(0),
+        };
+        QueueView { actor: actor.as_str(), depth, depth_max: MAILBOX }
+    }
+
     /// Reads block on the disk at times: they run on a thread for blocking work.
     fn blocking<T: Send + 'static>(
         &self,
@@ -95,6 +122,10 @@ fn ready<T: Send + 'static>(value: T) -> Pending<T> {
 impl Backend for NodeBackend {
     fn heights(&self) -> watch::Receiver<Height> {
         self.heights.clone()
+    }
+
+    fn notices(&self) -> broadcast::Receiver<Notice> {
+        self.notices.subscribe()
     }
 
     fn encode(&self, operation: &Operation) -> Result<Bytes, CheckError> {
@@ -230,15 +261,54 @@ impl Backend for NodeBackend {
             .collect()
     }
 
-    fn peers(&self) -> Vec<PeerView> {
-        let peers = self.network.peers();
-        let view = |peer: actors::network::PeerView| PeerView {
-            peer_id: peer.peer_id.to_string(),
-            address: peer.address.to_string(),
-            validator: peer.validator.and_then(|key| self.set.index_of(&key)),
-            height: None,
+    fn peers(&self) -> Pending<Result<Vec<PeerView>, Refusal>> {
+        let (connected, set, clock) = (self.network.peers(), Arc::clone(&self.set), self.clock);
+        let heard = self.router.ask(Heed);
+        Box::pin(async move {
+            let heard: BTreeMap<Peer, Heard> = heard.await.map_err(|_| Refusal::Stopping)?.into_iter().collect();
+            let view = |peer: actors::network::PeerView| {
+                let heard = heard.get(&peer.peer);
+                let ago = |heard: &Heard| u64::try_from(clock.now().since(heard.at).as_millis()).unwrap_or(u64::MAX);
+                PeerView {
+                    peer_id: peer.peer_id.to_string(),
+                    address: peer.address.to_string(),
+                    validator: peer.validator.and_then(|key| set.index_of(&key)),
+                    height: heard.and_then(|heard| heard.executed),
+                    last_heard_ms_ago: heard.map(ago),
+                }
+            };
+            Ok(connected.into_iter().map(view).collect())
+        })
+    }
+
+    fn examine(&self) -> Pending<Result<Examination, Refusal>> {
+        let (peers, foremost) = (self.peers(), self.replica.ask(Foremost));
+        let validators = self.validators();
+        let examination = Examination {
+            is_quorum_connected: self.is_quorum(&validators),
+            validators,
+            mesh_peers: usize::try_from(self.network.gauges().level(Level::MeshPeers)).unwrap_or(usize::MAX),
+            queues: Actor::all().iter().map(|actor| self.queue(*actor)).collect(),
+            mempool_bytes_max: self.mempool_bytes_max,
+            disk_free_bytes: self.storage.gauges().disk_free_bytes(),
+            disk_warning: self.disk.warning(),
+            ..Examination::default()
         };
-        peers.into_iter().map(view).collect()
+        Box::pin(async move {
+            let peers = peers.await?;
+            let mut instance = None;
+            if let Some((height, decider)) = foremost.await.map_err(|_| Refusal::Stopping)? {
+                // It may have been closed in between; then there is nothing to look at.
+                let looked = decider.ask(decider::Look).await;
+                instance = looked.ok().map(|decider::Looked(view)| InstanceView { height, view });
+            }
+            Ok(Examination { instance, peers, ..examination })
+        })
+    }
+
+    fn evidence(&self) -> Pending<Result<Vec<Evidence>, Refusal>> {
+        let kept = self.replica.ask(Kept);
+        Box::pin(async { kept.await.map_err(|_| Refusal::Stopping) })
     }
 
     fn readiness(&self) -> Result<(), String> {
@@ -252,17 +322,12 @@ impl Backend for NodeBackend {
         if view.sync.is_some() || lag > READY_LAG_MAX {
             return Err(format!("behind: executed {} of {}", view.executed, view.target));
         }
-        let reachable = self
-            .validators()
-            .iter()
-            .filter(|v| v.is_self || v.is_connected)
-            .fold(crate::types::Tally::ZERO, |sum, validator| sum.plus(validator.power));
         // Validators prove who they are to each other only: a listener knows its peers by nothing but their answers.
         let is_listener = self.me.is_none();
         if is_listener && self.network.peers().is_empty() {
             return Err("no peer is connected".into());
         }
-        if !is_listener && !self.set.is_quorum(reachable) {
+        if !is_listener && !self.is_quorum(&self.validators()) {
             return Err("connected validators are no quorum".into());
         }
         Ok(())

@@ -19,6 +19,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+pub use crate::actors::storage::{OpenError as StorageError, StoreView};
 use crate::{
     actors::{network, storage},
     app,

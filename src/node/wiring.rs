@@ -9,12 +9,12 @@ use std::{
 };
 
 use actix::prelude::*;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{broadcast, mpsc, watch};
 
 use super::{StartError, backend::NodeBackend, disk_watch::DiskWatch, exit, watch::Watch};
 use crate::{
     actors::{
-        Clock, Executor, Pacemaker, Ports, Router, Snapshot, Verifier,
+        Clock, Executor, NOTICES, Pacemaker, Ports, Router, Snapshot, Verifier,
         network::{self, Discovery, Network, NetworkEvent, NetworkPort, NetworkSettings, NodeKey, PeerProof},
         port::Port,
         replica::Replica as ReplicaActor,
@@ -227,6 +227,7 @@ impl Ground<'_> {
             status: Arc::new(watch::Sender::new(brain.status())),
             heights: Arc::new(watch::Sender::new(tip)),
             snapshot: Arc::new(watch::Sender::new(Snapshot::default())),
+            notices: broadcast::channel(NOTICES).0,
             round: Arc::new(AtomicU64::new(0)),
             resends: Arc::new(AtomicU32::new(0)),
             reader: self.reader.clone(),
@@ -275,7 +276,11 @@ impl Ground<'_> {
         let backend = NodeBackend {
             app: Arc::clone(&ports.app),
             genesis: Arc::clone(&self.identity.genesis),
+            clock: ports.clock,
+            mempool_bytes_max: self.config.mempool.bytes_max,
             replica: ports.replica.clone(),
+            router: ports.router.clone(),
+            notices: ports.notices.clone(),
             storage: self.storage.clone(),
             disk,
             reader: self.reader.clone(),

@@ -12,6 +12,7 @@ pub mod streamlette;
 use std::{sync::Arc, time::Duration};
 
 pub use abstention::Abstention;
+use bytes::Bytes;
 pub use contract::*;
 pub use rejection::Rejection;
 use serde::{Deserialize, Serialize};
@@ -116,6 +117,16 @@ pub enum Record {
     Streamlette(streamlette::Record),
 }
 
+impl Record {
+    /// The bodies in it, each with the digest by which it is known, and its place. They are kept apart from the record,
+    /// and may be lost where it may not (`JN-9`): then their place is empty when the record comes back.
+    pub fn bodies_mut(&mut self) -> Vec<(Digest, &mut Bytes)> {
+        match self {
+            Self::Streamlette(record) => record.bodies_mut(),
+        }
+    }
+}
+
 /// What a replica has, so that a peer can tell what it lacks.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Summary {
@@ -164,6 +175,13 @@ impl Certificate {
     pub fn is_in_turn(&self) -> bool {
         match self {
             Self::Streamlette(certificate) => certificate.proposal.tick == streamlette::Tick::ZERO,
+        }
+    }
+
+    /// The digest of the payload that it claims is decided.
+    pub fn payload_root(&self) -> Digest {
+        match self {
+            Self::Streamlette(certificate) => certificate.proposal.payload_root,
         }
     }
 

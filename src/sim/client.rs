@@ -24,15 +24,17 @@ pub struct Clients {
 }
 
 impl Clients {
-    /// A new client with a new command; returns the command's id. No two commands are equal.
-    pub fn arrive(&mut self, dice: &mut Dice) -> Digest {
+    /// A new client with a new command, which writes a value of so many bytes; returns the command's id. No two commands are equal.
+    pub fn arrive(&mut self, value_bytes: usize, dice: &mut Dice) -> Digest {
         let number = self.commands.len() as u64 + 1;
         let key = format!("key {}", dice.below(KEYS));
+        let mut value = number.to_le_bytes().to_vec();
+        value.resize(value.len().max(value_bytes), 7);
         let command = Command {
             client: Transcript::new("client").number(number).finish(),
             sequence: 0,
             expires_at_height: None,
-            body: kv::put(key.as_bytes(), &number.to_le_bytes()),
+            body: kv::put(key.as_bytes(), &value),
         };
         let id = command.id();
         self.commands.insert(id, command);

@@ -34,10 +34,11 @@ impl Estate {
         Self { disk: journal.into_disk(), rows: MemoryRows::default() }
     }
 
-    /// Flips bits of one byte of the journal.
+    /// Flips a bit of what was written to the journal last.
     pub fn rot(&mut self, dice: &mut Dice) {
         let Some(segment) = self.disk.segments().ok().and_then(|segments| segments.last().copied()) else { return };
-        let length = self.disk.bytes(segment).map_or(0, <[u8]>::len) as u64;
+        let written = self.disk.bytes(segment).and_then(|bytes| bytes.iter().rposition(|byte| *byte != 0));
+        let length = written.map_or(0, |last| last as u64 + 1);
         if let Ok(offset) = usize::try_from(dice.below(length))
             && length > 0
         {

@@ -34,8 +34,8 @@ pub struct Faults {
     pub down_max: Duration,
     /// Instead of a crash the disk is full from one of the next writes on, which ends the process.
     pub disk_full: u64,
-    /// A crash that finds a byte of the journal rotten. At most so many validators are struck as may be faulty at all:
-    /// what is rotten in the last record cannot be told from what was never written.
+    /// A crash that finds a byte of the journal rotten, which no record is lost by (`JN-2`, `JN-9`). The disks of at most
+    /// so many validators rot as may be faulty at all: what rots everywhere is lost to all.
     pub rot: u64,
     /// Every so often the network splits in two, in both directions or in one, or heals; zero: never.
     pub partition_interval: Duration,

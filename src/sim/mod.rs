@@ -45,4 +45,4 @@ pub use fault::Faults;
 pub use liar::Lie;
 pub use random::Dice;
 pub use scenario::{Amnesia, Report, Scenario, Violation};
-pub use world::{run, watch};
+pub use world::{run, run_with, watch};

@@ -30,6 +30,7 @@ struct Where {
     lie: Option<Lie>,
     faults: Faults,
     window: u64,
+    value_bytes: usize,
 }
 
 const LIGHT: Faults = Faults::LIGHT;
@@ -40,7 +41,12 @@ const fn bug(name: &'static str, what: &'static str, found_by: &'static str, see
 }
 
 const fn honest(faults: Faults) -> Where {
-    Where { validators: 4, liars: 0, lie: None, faults, window: 1 }
+    Where { validators: 4, liars: 0, lie: None, faults, window: 1, value_bytes: 8 }
+}
+
+/// Disks rot, and payloads are bodies of their own.
+const fn rotten(faults: Faults) -> Where {
+    Where { value_bytes: 3_000, ..honest(Faults { rot: 1000, ..faults }) }
 }
 
 const fn wide(faults: Faults) -> Where {
@@ -85,8 +91,8 @@ pub fn with<T>(bug: Option<&'static str>, act: impl FnOnce() -> T) -> T {
 impl Bug {
     /// What is played to find it.
     pub fn scenario(&self) -> Scenario {
-        let Where { validators, liars, lie, faults, window } = self.place;
-        Scenario { validators, liars, lie, faults, window, is_swarm: true, ..Scenario::default() }
+        let Where { validators, liars, lie, faults, window, value_bytes } = self.place;
+        Scenario { validators, liars, lie, faults, window, value_bytes, is_swarm: true, ..Scenario::default() }
     }
 
     /// Plays seeds from 0 on until something is found; how many it took, and what.
@@ -108,6 +114,7 @@ pub const BUGS: &[Bug] = &[
     ),
     bug("forgotten-vote", "a restart forgets the last vote", "one-vote", 20, honest(HEAVY)),
     bug("forgotten-lock", "a restart forgets the lock and what it stands on", "one-vote", 200, honest(HEAVY)),
+    bug("forgotten-body", "a vote is forgotten together with its rotten body", "one-vote", 200, rotten(HEAVY)),
     bug("send-before-durable", "votes leave before they are on disk", "durable", 1, honest(LIGHT)),
     bug("count-before-durable", "own votes count before they are on disk", "durable", 20, honest(HEAVY)),
     bug("wish-before-durable", "wishes leave before they are on disk", "durable", 20, honest(HEAVY)),

@@ -25,6 +25,8 @@ pub struct Scenario {
     pub commands: usize,
     /// Instead of a number of commands: clients submit until that many heights are executed.
     pub heights: Option<u64>,
+    /// How many bytes the value of a command has: a payload of a few thousand is a body of its own in the journal.
+    pub value_bytes: usize,
     /// How many heights are live at once.
     pub window: u64,
     /// What goes wrong.
@@ -47,6 +49,7 @@ impl Default for Scenario {
             lie: None,
             commands: 20,
             heights: None,
+            value_bytes: 8,
             window: 1,
             faults: Faults::LIGHT,
             is_swarm: false,

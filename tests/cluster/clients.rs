@@ -1,7 +1,11 @@
 //! What clients are promised: retries execute once wherever they go, a fate that was not told in time can be asked for,
 //! reads are fresh or refused, and a node that is full says so and when to come back.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    time::Duration,
+};
 
 use rustix::process::Signal;
 
@@ -133,4 +137,64 @@ fn a_full_node_refuses_and_says_when_to_come_back_and_keeps_what_it_took() {
     }
     eventually("room again", Duration::from_secs(10), || cluster.put(0, "after", "value"));
     cluster.stop();
+}
+
+/// `RP-F1`: one node's clients leave room for those of another, and who is turned away gets in by coming back.
+#[test]
+fn a_greedy_client_does_not_keep_a_modest_one_out() {
+    let cluster = Cluster::start_with(&[], &[("THALWEG__MEMPOOL__COMMANDS_MAX", "64")]);
+    let (is_over, refused) = (AtomicBool::new(false), AtomicU64::new(0));
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    refused.fetch_add(greed(&cluster), Ordering::Relaxed);
+                }
+            });
+        }
+        let stop = StopWhenDropped(&is_over);
+        let saturated = |after: u64| {
+            eventually("the greedy client to be turned away", PATIENCE, || match refused.load(Ordering::Relaxed) {
+                refused if refused > after => Ok(refused),
+                refused => Err(format!("{refused} of its commands are")),
+            })
+        };
+        let mut seen = saturated(0);
+        for number in 0..20 {
+            let elsewhere = put(&cluster, 1, &format!("/v1/kv/modest-{number}?timeout_ms=60000"), None, "value");
+            assert_eq!(elsewhere.status, 200, "another node is crowded out: {elsewhere:?}");
+            eventually("a place on the full node", PATIENCE, || {
+                let here = put(&cluster, 0, &format!("/v1/kv/patient-{number}?timeout_ms=60000"), None, "value");
+                match here.status {
+                    200 => Ok(()),
+                    429 if here.retry_after.is_some() => Err("it is full".to_owned()),
+                    _ => panic!("{here:?}"),
+                }
+            });
+            seen = saturated(seen);
+        }
+        drop(stop);
+    });
+    cluster.stop();
+}
+
+/// Ends the greed however a test ends.
+struct StopWhenDropped<'a>(&'a AtomicBool);
+
+impl Drop for StopWhenDropped<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Puts more than there is room for at once; returns how much was refused.
+fn greed(cluster: &Cluster) -> u64 {
+    let put = |key: u64| serde_json::json!({ "op": "put", "key": format!("greedy-{key}"), "value": "more" });
+    let body = serde_json::json!({ "commands": (0..100).map(put).collect::<Vec<_>>() }).to_string();
+    let url = format!("{}/v1/commands?wait=accepted", cluster.nodes[0].http);
+    let reply = Client::new(PATIENCE).send("POST", &url, None, &body).expect("a full node answers");
+    let results = reply.json()["results"].as_array().expect("results").clone();
+    let refused = results.iter().filter(|result| result["problem"]["type"] == "urn:thalweg:problem:full").count();
+    assert_eq!(refused > 0, reply.retry_after.is_some(), "who is turned away is told when to come back");
+    refused as u64
 }

@@ -49,11 +49,16 @@ pub struct Node {
     pub dir: PathBuf,
 }
 
+/// Has a node on a host of its own serve clients elsewhere.
+pub const ON_ALL_ADDRESSES: (&str, &str) = ("THALWEG__HTTP__LISTEN", "0.0.0.0:8700");
+
 /// Where a node runs that has a host of its own.
 #[derive(Clone, Debug)]
 pub struct Place {
     /// The host's address.
     pub host: String,
+    /// What the others call the host.
+    pub name: String,
     /// What runs a command there.
     pub prefix: Vec<String>,
 }
@@ -108,7 +113,7 @@ impl Cluster {
     #[track_caller]
     pub fn start_at(places: &[Place]) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        let hosts: Vec<_> = places.iter().map(|place| place.host.clone()).collect();
+        let hosts: Vec<_> = places.iter().map(|place| place.name.clone()).collect();
         let made = thalweg()
             .args(["genesis", "--validators", &places.len().to_string(), "--hosts", &hosts.join(","), "--out"])
             .arg(dir.path().join("net"))
@@ -117,15 +122,21 @@ impl Cluster {
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         let node = |index: usize| {
             let dir = dir.path().join(format!("net/node{index}"));
-            let (http, p2p) = (format!("http://{}:8700", hosts[index]), format!("/dns/{}/tcp/4700", hosts[index]));
+            let (http, p2p) = (http_at(&places[index].host), format!("/dns/{}/tcp/4700", hosts[index]));
             Node { pid: 0, http, p2p, dir }
         };
         let nodes: Vec<_> = (0..places.len()).map(node).collect();
         let mut cluster = Self { nodes, localnet: None, places: places.to_vec(), children: BTreeMap::new(), dir };
         let all: Vec<_> = (0..places.len()).collect();
-        cluster.spawn(&all, &[("THALWEG__HTTP__LISTEN", "0.0.0.0:8700")]);
+        cluster.spawn(&all, &[ON_ALL_ADDRESSES]);
         cluster.wait_until_ready(&all);
         cluster
+    }
+
+    /// A node's host has another address from now on.
+    pub fn move_to(&mut self, node: usize, host: &str) {
+        host.clone_into(&mut self.places[node].host);
+        self.nodes[node].http = http_at(host);
     }
 
     /// What starts a node.
@@ -170,6 +181,11 @@ impl Cluster {
     /// Starts nodes that have ended again on their directories, with variables in their environment. They stop when
     /// this process is gone, as those of `localnet` do with theirs.
     pub fn spawn(&mut self, nodes: &[usize], environment: &[(&str, &str)]) {
+        self.spawn_with(nodes, &[], environment);
+    }
+
+    /// As [`Self::spawn`], with further arguments.
+    pub fn spawn_with(&mut self, nodes: &[usize], arguments: &[&str], environment: &[(&str, &str)]) {
         for node in nodes {
             let dir = &self.nodes[*node].dir;
             let log =
@@ -178,6 +194,7 @@ impl Cluster {
                 .command(*node)
                 .args(["start", "--stop-when-stdin-closes", "--config"])
                 .arg(dir.join("node.toml"))
+                .args(arguments)
                 .envs(environment.iter().copied())
                 .stdin(Stdio::piped())
                 .stdout(Stdio::null())
@@ -332,6 +349,10 @@ impl Drop for Cluster {
             }
         }
     }
+}
+
+fn http_at(host: &str) -> String {
+    format!("http://{host}:8700")
 }
 
 /// Sends a signal; a process that is gone needs none.

@@ -21,9 +21,11 @@ mod history;
 mod kills;
 mod listeners;
 mod load;
+mod names;
 mod partitions;
 mod pauses;
 mod proofs;
+mod rejoin;
 mod soak;
 mod supervision;
 #[path = "../../examples/trust_no_node/client.rs"]

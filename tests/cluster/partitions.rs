@@ -3,6 +3,7 @@
 //! hang instead of failing.
 
 use std::{
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::atomic::{AtomicU32, Ordering},
     time::{Duration, Instant},
@@ -22,7 +23,7 @@ const RESUMED_WITHIN: Duration = Duration::from_secs(15);
 
 /// Runs a program of the operating system, as root.
 #[track_caller]
-fn system(line: &str) {
+pub fn system(line: &str) {
     let mut words = line.split(' ');
     let output = Command::new(words.next().expect("a program")).args(words).output();
     let output = output.unwrap_or_else(|error| panic!("{line}: {error}: install iproute2 and nftables"));
@@ -31,14 +32,14 @@ fn system(line: &str) {
 }
 
 /// Four namespaces on a bridge, gone when dropped.
-struct Network {
+pub struct Network {
     name: String,
     subnet: u32,
     nodes: usize,
 }
 
 impl Network {
-    fn create(nodes: usize) -> Self {
+    pub fn create(nodes: usize) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let pid = std::process::id();
@@ -60,20 +61,34 @@ impl Network {
         network
     }
 
-    fn space(&self, node: usize) -> String {
+    pub fn space(&self, node: usize) -> String {
         format!("{}n{node}", self.name)
     }
 
-    fn address(&self, host: usize) -> String {
+    pub fn address(&self, host: usize) -> String {
         format!("10.{}.{}.{}", 200 + self.subnet / 250, self.subnet % 250, host + 1)
     }
 
-    fn places(&self) -> Vec<Place> {
+    pub fn places(&self) -> Vec<Place> {
         let place = |node| Place {
             host: self.address(node),
+            name: self.address(node),
             prefix: ["ip", "netns", "exec", &self.space(node)].map(str::to_owned).to_vec(),
         };
         (0..self.nodes).map(place).collect()
+    }
+
+    /// Lets programs in all namespaces ask for names at an address: `ip netns exec` lays what is in there over /etc.
+    pub fn ask_for_names_at(&self, address: &str) {
+        for node in 0..self.nodes {
+            let etc = self.etc(node);
+            std::fs::create_dir_all(&etc).expect("this test needs root");
+            std::fs::write(etc.join("resolv.conf"), format!("nameserver {address}\n")).expect("it was just made");
+        }
+    }
+
+    fn etc(&self, node: usize) -> PathBuf {
+        Path::new("/etc/netns").join(self.space(node))
     }
 
     /// Drops everything between these pairs of nodes, in both directions.
@@ -102,7 +117,11 @@ impl Drop for Network {
         let quietly = |arguments: &[&str]| {
             let _ = Command::new("ip").args(arguments).stderr(Stdio::null()).status();
         };
-        (0..self.nodes).for_each(|node| quietly(&["netns", "del", &self.space(node)]));
+        for node in 0..self.nodes {
+            quietly(&["netns", "del", &self.space(node)]);
+            // There is none unless names were asked for.
+            let _ = std::fs::remove_dir_all(self.etc(node));
+        }
         quietly(&["link", "del", &format!("{}b", self.name)]);
     }
 }

@@ -27,6 +27,13 @@ fn clusters_on_the_worst_day_agree_and_answer() {
     play(&Scenario { faults: Faults::HEAVY, ..Scenario::default() }, 12);
 }
 
+/// `JN-9`: one disk loses what it was given, again and again; its validator forgets no vote and stays in.
+#[test]
+fn a_validator_whose_disk_rots_stays_honest() {
+    let faults = Faults { rot: 1000, ..Faults::HEAVY };
+    play(&Scenario { faults, is_swarm: true, value_bytes: 3_000, ..Scenario::default() }, 25);
+}
+
 #[test]
 fn larger_clusters_agree_and_answer() {
     play(&Scenario { validators: 7, commands: 10, is_swarm: true, faults: Faults::HEAVY, ..Scenario::default() }, 10);

@@ -128,7 +128,7 @@ fn behaviour(
     let identify = identify::Config::new(protocol_version(&settings.chain), settings.node_key.keypair().public())
         .with_agent_version(concat!("thalweg/", env!("CARGO_PKG_VERSION")).to_owned())
         .with_cache_size(0);
-    let ping = ping::Config::new().with_interval(timings.ping_interval).with_timeout(timings.ping_interval * 2);
+    let ping = ping::Config::new().with_interval(timings.ping_interval).with_timeout(timings.ping_interval * 3);
     let codec = PullCodec {
         request_bytes_max: limits.request_bytes_max,
         response_bytes_max: limits.response_bytes_max,

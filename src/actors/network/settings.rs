@@ -143,7 +143,8 @@ pub struct NetworkTimings {
     pub handshake_timeout: Duration,
     /// How long a peer may take to answer a request.
     pub request_timeout: Duration,
-    /// How often connections are probed; one that fails to answer within twice this is closed.
+    /// How often connections are probed; one that fails to answer within three times this is closed. TCP alone would try
+    /// again ever later, and find a network that has healed as long after as it was cut.
     pub ping_interval: Duration,
     /// The heartbeat of gossip: how fast its mesh is repaired.
     pub gossip_heartbeat: Duration,
@@ -165,7 +166,7 @@ impl Default for NetworkTimings {
             grace: Duration::from_secs(1),
             handshake_timeout: Duration::from_secs(5),
             request_timeout: Duration::from_secs(5),
-            ping_interval: Duration::from_secs(3),
+            ping_interval: Duration::from_secs(1),
             gossip_heartbeat: Duration::from_millis(300),
             block_for: Duration::from_secs(30),
             validator_block_for: Duration::from_secs(5),

@@ -24,6 +24,7 @@
 mod fault;
 mod gauges;
 mod journaler;
+mod look;
 mod port;
 mod queue;
 mod recovery;
@@ -46,6 +47,7 @@ use std::{
 
 pub use fault::{EXIT_STORAGE, OnFault, OpenError, StorageFault};
 pub use gauges::StorageGauges;
+pub use look::StoreView;
 pub use port::{StoragePort, StoreReader};
 pub use recovery::Recovered;
 pub use snapshot::Snapshot;
@@ -196,7 +198,7 @@ impl Files {
         let (wanted, spares_wanted) = sync_channel(1);
         let disk = FileDisk::with_spares(place, wanted).map_err(in_directory)?;
         let (journal, found) = Journal::open(disk, *chain)?;
-        let store = Store::open(&directory.join("store.redb"), chain, *cache_bytes, on_fault.clone())?;
+        let store = Store::open(&StoreView::file(directory), chain, *cache_bytes, on_fault.clone())?;
         // A store whose creation a power loss took back would look like one that was lost.
         journal::sync_directory(directory).map_err(in_directory)?;
         let height = store.height()?;

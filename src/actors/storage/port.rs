@@ -36,7 +36,7 @@ impl StoragePort {
     /// storage fails or stops first, it never runs.
     pub fn append(&self, entries: Vec<Entry>, done: impl FnOnce() + Send + 'static) {
         // Encoded here and not on the journal's thread, which is waited for.
-        let items: Vec<Item> = entries.iter().map(Item::from).collect();
+        let items: Vec<Item> = entries.into_iter().flat_map(Entry::into_items).collect();
         let bytes = items.iter().map(|item| item.bytes.len()).sum::<usize>() + APPEND_BYTES;
         self.gauges.waiting_appends.fetch_add(1, Relaxed);
         self.inbox.appends.push(Append { items, done: Box::new(done) }, bytes);

@@ -59,6 +59,6 @@ pub(super) fn report(found: &journal::Recovered) {
         tracing::info!(bytes = found.torn_bytes, "torn end of the journal cut off");
     }
     if found.mended > 0 || found.lost > 0 {
-        tracing::warn!(mended = found.mended, blocks_lost = found.lost, "the journal's disk loses data; replace it");
+        tracing::warn!(mended = found.mended, bodies_lost = found.lost, "the journal's disk loses data; replace it");
     }
 }

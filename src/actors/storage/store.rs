@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use bytes::Bytes;
-use redb::{AccessGuard, Database, ReadOnlyTable, ReadableDatabase as _, ReadableTable as _, TableDefinition};
+use redb::{AccessGuard, Database, ReadOnlyTable, ReadableDatabase, ReadableTable, TableDefinition};
 
 use super::{OnFault, OpenError, StorageFault, snapshot::Layer};
 use crate::{
@@ -13,20 +13,35 @@ use crate::{
 
 /// The version of the format, in the store itself.
 pub(super) const VERSION: u64 = 1;
-const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("storage");
+pub(super) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("storage");
 const META_VERSION: &str = "version";
 const META_CHAIN: &str = "chain";
 const META_HEIGHT: &str = "height";
 
 /// Any of redb's errors.
-type Failed = Box<redb::Error>;
+pub(super) type Failed = Box<redb::Error>;
 
-fn failed(error: impl Into<redb::Error>) -> Failed {
+pub(super) fn failed(error: impl Into<redb::Error>) -> Failed {
     Box::new(error.into())
 }
 
-fn definition(table: Table) -> TableDefinition<'static, &'static [u8], &'static [u8]> {
+pub(super) fn definition(table: Table) -> TableDefinition<'static, &'static [u8], &'static [u8]> {
     TableDefinition::new(table.as_str())
+}
+
+/// Whether a store holds this chain; `false` for one that is empty.
+///
+/// # Errors
+/// [`OpenError`] when it holds another one, or is of another version.
+pub(super) fn holds(meta: &impl ReadableTable<&'static str, &'static [u8]>, chain: &Digest) -> Result<bool, OpenError> {
+    let version = meta.get(META_VERSION).map_err(failed)?.map(|found| number(found.value()));
+    let found = meta.get(META_CHAIN).map_err(failed)?.map(|found| found.value().to_vec());
+    match (version, found) {
+        (None, None) => Ok(false),
+        (Some(VERSION), Some(found)) if found == chain.as_bytes() => Ok(true),
+        (Some(VERSION), found) => Err(OpenError::StoreChain { found: hex::encode(found.unwrap_or_default()) }),
+        (found, _) => Err(OpenError::StoreVersion { found: found.unwrap_or_default() }),
+    }
 }
 
 /// The writing side. There is one, on a thread of its own.
@@ -46,18 +61,9 @@ impl Store {
                 transaction.open_table(definition(table)).map_err(failed)?;
             }
             let mut meta = transaction.open_table(META).map_err(failed)?;
-            let version = meta.get(META_VERSION).map_err(failed)?.map(|found| number(found.value()));
-            let found = meta.get(META_CHAIN).map_err(failed)?.map(|found| found.value().to_vec());
-            match (version, found) {
-                (None, None) => {
-                    meta.insert(META_VERSION, &VERSION.to_be_bytes()[..]).map_err(failed)?;
-                    meta.insert(META_CHAIN, &chain.as_bytes()[..]).map_err(failed)?;
-                }
-                (Some(VERSION), Some(found)) if found == chain.as_bytes() => {}
-                (Some(VERSION), found) => {
-                    return Err(OpenError::StoreChain { found: hex::encode(found.unwrap_or_default()) });
-                }
-                (found, _) => return Err(OpenError::StoreVersion { found: found.unwrap_or_default() }),
+            if !holds(&meta, chain)? {
+                meta.insert(META_VERSION, &VERSION.to_be_bytes()[..]).map_err(failed)?;
+                meta.insert(META_CHAIN, &chain.as_bytes()[..]).map_err(failed)?;
             }
         }
         transaction.commit().map_err(failed)?;
@@ -93,12 +99,7 @@ impl Store {
 
     /// What is in it now, for readers.
     pub(super) fn base(&self) -> Result<Base, Failed> {
-        let transaction = self.database.begin_read().map_err(failed)?;
-        let mut tables = BTreeMap::new();
-        for table in Table::ALL {
-            tables.insert(table, transaction.open_table(definition(table)).map_err(failed)?);
-        }
-        Ok(Base { tables, on_fault: self.on_fault.clone() })
+        Base::of(&self.database, self.on_fault.clone())
     }
 }
 
@@ -110,6 +111,16 @@ pub(super) struct Base {
 }
 
 impl Base {
+    /// What a database holds now.
+    pub(super) fn of(database: &impl ReadableDatabase, on_fault: OnFault) -> Result<Self, Failed> {
+        let transaction = database.begin_read().map_err(failed)?;
+        let mut tables = BTreeMap::new();
+        for table in Table::ALL {
+            tables.insert(table, transaction.open_table(definition(table)).map_err(failed)?);
+        }
+        Ok(Self { tables, on_fault })
+    }
+
     pub(super) fn get(&self, table: Table, key: &[u8]) -> Option<Bytes> {
         let found = self.tables[&table].get(key).unwrap_or_else(|error| self.fail(error));
         found.map(|value| Bytes::copy_from_slice(value.value()))

@@ -359,7 +359,7 @@ fn fault_of_the_disk_is_reported_and_nothing_is_acknowledged() {
         on_fault: OnFault::new(move |fault| told.send(fault.to_string()).unwrap()),
     };
     let done = Box::new(|| panic!("acknowledged though the sync failed"));
-    inbox.appends.push(journaler::Append { items: vec![(&record(1)).into()], done }, 1);
+    inbox.appends.push(journaler::Append { items: record(1).into_items(), done }, 1);
     journaler.run();
     assert_eq!(wait(&tells), "sync segment 1 of the journal: the simulated disk fails");
 }

@@ -10,16 +10,16 @@ use std::{
 
 use bytes::Bytes;
 use futures::FutureExt as _;
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 
 use crate::{
     api::port::{
-        Answer, Backend, BlockView, CommandState, Operation, PeerView, Pending, ProvenAnswer, Refusal, Status, Until,
-        ValidatorView,
+        Answer, Backend, BlockView, CommandState, Examination, Operation, PeerView, Pending, ProvenAnswer, Refusal,
+        Status, Until, ValidatorView,
     },
     app::{self, CheckError, Command, Header, Payload, Receipt},
-    protocol::{Abstention, Certificate},
-    replica::{Attestation, CertificateDocument, Fate, View},
+    protocol::{Abstention, Certificate, Evidence},
+    replica::{Attestation, CertificateDocument, Fate, Notice, View},
     types::{Digest, Height, Power, PublicKey, ValidatorIndex, codec},
 };
 
@@ -49,11 +49,13 @@ struct State {
     executed: Vec<(Command, Receipt)>,
     by_client: HashMap<Digest, Digest>,
     submitted: Vec<Command>,
+    examination: Examination,
 }
 
 pub struct Fake {
     state: Mutex<State>,
     heights: watch::Sender<Height>,
+    notices: broadcast::Sender<Notice>,
     waiting: Arc<AtomicUsize>,
     /// Told whenever the number of waiting clients changes.
     waiting_changed: watch::Sender<usize>,
@@ -64,6 +66,7 @@ impl Default for Fake {
         Self {
             state: Mutex::default(),
             heights: watch::Sender::new(Height::ZERO),
+            notices: broadcast::channel(2).0,
             waiting: Arc::default(),
             waiting_changed: watch::Sender::new(0),
         }
@@ -102,6 +105,15 @@ impl Fake {
     /// Lets the probe of its health warn.
     pub fn set_warning(&self, warning: &str) {
         self.state.lock().unwrap().warning = Some(warning.to_owned());
+    }
+
+    pub fn set_examination(&self, examination: Examination) {
+        self.state.lock().unwrap().examination = examination;
+    }
+
+    /// Tells those who follow the event stream.
+    pub fn notice(&self, notice: Notice) {
+        let _ = self.notices.send(notice);
     }
 
     pub fn set_trouble(&self, trouble: &str) {
@@ -168,6 +180,10 @@ fn ready<T: Send + 'static>(value: T) -> Pending<T> {
 impl Backend for Fake {
     fn heights(&self) -> watch::Receiver<Height> {
         self.heights.subscribe()
+    }
+
+    fn notices(&self) -> broadcast::Receiver<Notice> {
+        self.notices.subscribe()
     }
 
     fn encode(&self, operation: &Operation) -> Result<Bytes, CheckError> {
@@ -276,9 +292,17 @@ impl Backend for Fake {
         vec![ValidatorView { index: ValidatorIndex::new(0), public_key, power, is_self: false, is_connected: true }]
     }
 
-    fn peers(&self) -> Vec<PeerView> {
+    fn peers(&self) -> Pending<Result<Vec<PeerView>, Refusal>> {
         let (peer_id, address) = ("somebody".to_owned(), "/ip4/127.0.0.1/tcp/1".to_owned());
-        vec![PeerView { peer_id, address, validator: None, height: None }]
+        ready(Ok(vec![PeerView { peer_id, address, validator: None, height: None, last_heard_ms_ago: Some(7) }]))
+    }
+
+    fn examine(&self) -> Pending<Result<Examination, Refusal>> {
+        ready(Ok(self.state.lock().unwrap().examination.clone()))
+    }
+
+    fn evidence(&self) -> Pending<Result<Vec<Evidence>, Refusal>> {
+        ready(Ok(Vec::new()))
     }
 
     fn readiness(&self) -> Result<(), String> {

@@ -1,7 +1,9 @@
 //! The server as clients see it: a real one on a free port, in front of a node that lives in memory.
 
 mod batches;
+mod doctor;
 mod errors;
+mod events;
 mod fake;
 mod keys;
 mod limits;
@@ -131,6 +133,7 @@ fn validators_and_peers_are_listed() {
     assert_eq!(validators["validators"][0]["power"], 1);
     assert_eq!(validators["validators"][0]["public_key"], "07".repeat(32));
     assert_eq!(bench.get("/v1/peers").json(200)["peers"][0]["peer_id"], "somebody");
+    assert_eq!(bench.get("/v1/peers").json(200)["peers"][0]["last_heard_ms_ago"], 7);
 }
 
 /// `OB-10`

@@ -10,7 +10,10 @@ use clap::{Args, ValueEnum};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use serde_json::{Value, json};
 
-use super::{Client, Method, NodeArguments, Patience, Reply, Request};
+use super::{
+    Agreement, Client, Method, NodeArguments, Patience, Reply, Request,
+    replies::{Essence, RepliesArguments},
+};
 use crate::cli::{Failure, output};
 
 /// Unreserved characters (RFC 3986 section 2.3) but the dot: a path segment of dots means another path.
@@ -35,7 +38,8 @@ pub(in crate::cli) struct PutArguments {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   thalweg get greeting
-  thalweg get greeting --consistency linearizable --json")]
+  thalweg get greeting --consistency linearizable --json
+  thalweg get greeting --node http://10.0.0.1:8700,http://10.0.0.2:8700 --replies   # believe no single node")]
 pub(in crate::cli) struct GetArguments {
     /// The key.
     key: String,
@@ -50,6 +54,8 @@ pub(in crate::cli) struct GetArguments {
     raw: bool,
     #[command(flatten)]
     nodes: NodeArguments,
+    #[command(flatten)]
+    replies: RepliesArguments,
     #[command(flatten)]
     patience: PatienceArguments,
 }
@@ -73,19 +79,21 @@ struct WriteArguments {
     #[command(flatten)]
     nodes: NodeArguments,
     #[command(flatten)]
+    replies: RepliesArguments,
+    #[command(flatten)]
     patience: PatienceArguments,
 }
 
 #[derive(Clone, Copy, Debug, Args)]
-struct PatienceArguments {
+pub(super) struct PatienceArguments {
     /// For how many seconds to ask again while nodes are busy.
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(0..=86_400))]
-    timeout: u64,
+    pub(super) timeout: u64,
 }
 
 impl PatienceArguments {
     /// Nodes that are not there at all are not waited for.
-    fn patience(self) -> Patience {
+    pub(super) fn patience(self) -> Patience {
         Patience { unreachable: Duration::ZERO, busy: Duration::from_secs(self.timeout) }
     }
 }
@@ -121,12 +129,15 @@ pub(in crate::cli) fn get(arguments: &GetArguments, json: bool) -> Result<ExitCo
         path.push_str(&format!("&at_least={height}"));
     }
     let client = Client::new(arguments.nodes.node.clone());
-    let reply = client.ask_patiently(&Request::get(path), arguments.patience.patience())?;
+    // Of equal values the heights may differ: one node has executed further than the other.
+    let essence: Essence = |reply| [&reply.status.to_be_bytes()[..], &reply.body].concat();
+    let request = Request::get(path);
+    let (reply, agreement) = arguments.replies.ask(&client, &request, arguments.patience.patience(), essence)?;
     if !reply.is_success() {
         return Err(Failure::Refused(reply.problem()));
     }
     if json {
-        output::line(&describe(&arguments.key, &reply))?;
+        output::line(&with_agreement(describe(&arguments.key, &reply), agreement))?;
     } else {
         let end: &[u8] = if arguments.raw { b"" } else { b"\n" };
         output::bytes(&[reply.body.as_slice(), end].concat())?;
@@ -158,17 +169,27 @@ fn write(method: Method, key: &str, body: &[u8], arguments: &WriteArguments, jso
         idempotency_key: Some(&idempotency_key),
     };
     let client = Client::new(arguments.nodes.node.clone());
-    let reply = client.ask_patiently(&request, arguments.patience.patience())?;
+    let essence: Essence = |reply| [&reply.status.to_be_bytes()[..], &reply.body].concat();
+    let (reply, agreement) = arguments.replies.ask(&client, &request, arguments.patience.patience(), essence)?;
     if !reply.is_success() {
         return Err(Failure::Refused(reply.problem()));
     }
     let answer: Value = serde_json::from_slice(&reply.body).map_err(|error| Failure::failed(&reply.node, error))?;
     if json {
-        output::line(&answer)?;
+        output::line(&with_agreement(answer, agreement))?;
     } else {
-        output::bytes(format!("{}\n", summary(&answer)).as_bytes())?;
+        let agreed = agreement.map_or(String::new(), |agreement| format!("; {agreement}"));
+        output::bytes(format!("{}{agreed}\n", summary(&answer)).as_bytes())?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Adds who agreed, where several were asked.
+fn with_agreement(mut answer: Value, agreement: Option<Agreement>) -> Value {
+    if let (Some(members), Some(agreement)) = (answer.as_object_mut(), agreement) {
+        members.insert("replies".to_owned(), json!(agreement));
+    }
+    answer
 }
 
 fn summary(answer: &Value) -> String {
@@ -200,7 +221,7 @@ fn read_stdin() -> Result<Vec<u8>, Failure> {
     }
 }
 
-fn random_key() -> Result<String, Failure> {
+pub(super) fn random_key() -> Result<String, Failure> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|error| Failure::failed("randomness", error))?;
     Ok(format!("cli-{}", hex::encode(bytes)))
@@ -230,6 +251,7 @@ mod tests {
             write: WriteArguments {
                 idempotency_key: None,
                 nodes: NodeArguments { node: vec![lost.url(), good.url()] },
+                replies: RepliesArguments::default(),
                 patience: PatienceArguments { timeout: 0 },
             },
         };
@@ -249,6 +271,7 @@ mod tests {
             at_least: Some(9),
             raw: false,
             nodes: NodeArguments { node: vec![node.url()] },
+            replies: RepliesArguments::default(),
             patience: PatienceArguments { timeout: 0 },
         };
         let failure = get(&arguments, false).unwrap_err();

@@ -4,7 +4,9 @@ mod http;
 mod kv;
 mod look;
 mod problem;
+mod replies;
 mod status;
+mod submit;
 #[cfg(test)]
 pub(super) mod testing;
 
@@ -15,4 +17,6 @@ pub(super) use look::{
     command, peers, validators,
 };
 pub(super) use problem::Problem;
+use replies::Agreement;
 pub(super) use status::{StatusArguments, status};
+pub(super) use submit::{SubmitArguments, submit};

@@ -2,7 +2,7 @@
 
 use super::{CHAIN, SALT};
 use crate::{
-    journal::{Entry, Fact, Item, Journal, OpenError, Scope, Sequence},
+    journal::{Entry, Fact, Item, Journal, Kind, OpenError, Scope, Sequence},
     sim::disk::SimDisk,
 };
 
@@ -26,8 +26,8 @@ fn entry_of_another_version_is_refused_not_skipped() {
     journal.append(&counter(1));
     journal.append_item(Item {
         scope: Scope::Standing(Fact::PeerCounter),
-        is_refetchable: false,
-        bytes: vec![200, 1, 2],
+        kind: Kind::Record,
+        bytes: vec![200, 1, 2].into(),
     });
     journal.flush().unwrap();
     assert!(matches!(Journal::open(journal.into_disk(), CHAIN), Err(OpenError::Unknown { sequence: 2 })));

@@ -4,7 +4,7 @@ mod crashes;
 mod entries;
 mod stories;
 
-use super::{Fact, INLINE_BYTES_MAX, Item, Log, OpenError, Salt, Scope, Survey};
+use super::{Fact, INLINE_BYTES_MAX, Item, Kind, Log, OpenError, Salt, Scope, Survey};
 use crate::{
     sim::disk::SimDisk,
     types::{Digest, Height},
@@ -35,23 +35,18 @@ fn contents(survey: &Survey) -> Vec<&[u8]> {
 
 /// Something small that restricts a vote at a height.
 fn vote(height: u64, what: &[u8]) -> Item {
-    Item { scope: Scope::Height(Height::new(height)), is_refetchable: false, bytes: what.to_vec() }
+    Item { scope: Scope::Height(Height::new(height)), kind: Kind::Record, bytes: what.to_vec().into() }
 }
 
-const BODY_BYTES: usize = INLINE_BYTES_MAX + 1_000;
+const BODY_BYTES: usize = 17_000;
 
-/// Something too large to be kept twice.
+/// A payload that peers have, too large to be inline.
 fn body(height: u64, fill: u8) -> Item {
-    vote(height, &[fill; BODY_BYTES])
-}
-
-/// A large decided block.
-fn block(height: u64, fill: u8) -> Item {
-    Item { is_refetchable: true, ..body(height, fill) }
+    Item { kind: Kind::Body(Digest::new([fill; 32])), ..vote(height, &[fill; BODY_BYTES]) }
 }
 
 fn standing(what: &[u8]) -> Item {
-    Item { scope: Scope::Standing(Fact::PeerCounter), is_refetchable: false, bytes: what.to_vec() }
+    Item { scope: Scope::Standing(Fact::PeerCounter), kind: Kind::Record, bytes: what.to_vec().into() }
 }
 
 /// Appends and flushes one batch; returns where in its segment it lies.

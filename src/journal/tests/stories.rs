@@ -33,7 +33,7 @@ fn goes_on_counting_after_a_restart() {
 /// `JN-3`: power loss in the middle of a write that nobody was told of stops no node and asks no operator.
 #[test]
 fn torn_tail_is_wiped_and_the_rest_comes_back() {
-    let mut was_torn = false;
+    let (mut was_wiped, mut was_kept) = (false, false);
     for seed in 0..50 {
         let mut log = create();
         batch(&mut log, [vote(1, b"acknowledged")]);
@@ -46,14 +46,19 @@ fn torn_tail_is_wiped_and_the_rest_comes_back() {
         disk.repair();
         disk.crash(&mut seeded_rng(seed));
         let (log, survey) = open(&disk).unwrap();
-        assert_eq!(contents(&survey), [b"acknowledged"]);
-        was_torn |= survey.torn_bytes > 0;
+        // `JN-9`: if the record is whole it stays, with or without its body. Nobody was told of it, nothing restricts
+        // more than it did, and what is here twice may have been synced.
+        match contents(&survey)[..] {
+            [b"acknowledged"] => was_wiped |= survey.torn_bytes > 0,
+            [b"acknowledged", .., b"torn"] => was_kept |= survey.lost > 0,
+            ref other => panic!("{other:?}"),
+        }
         let end = usize::try_from(log.bytes()).unwrap();
         let disk = log.into_disk();
         assert!(disk.bytes(1).unwrap()[end..].iter().all(|byte| *byte == 0), "something is left behind the end");
         assert_eq!(open(&disk).unwrap().1.torn_bytes, 0);
     }
-    assert!(was_torn);
+    assert!(was_wiped && was_kept);
 }
 
 /// `JN-2`
@@ -105,19 +110,57 @@ fn rot_in_the_last_vote_is_a_fault_once_it_is_sealed() {
     }
 }
 
+/// `JN-9`: whether or not anything was written after it.
 #[test]
-fn rotten_body_is_a_fault_but_a_rotten_decided_block_is_fetched_again() {
+fn rotten_body_takes_no_record_with_it() {
+    for is_sealed in [false, true] {
+        let mut log = create();
+        let place = batch(&mut log, [body(2, 2), vote(2, b"vote for the body")]);
+        if is_sealed {
+            log.seal().unwrap();
+        }
+        let mut disk = log.into_disk();
+        disk.rot(1, place.start + SECTOR + 500, 0xff);
+        let (mut log, survey) = open(&disk).unwrap();
+        assert_eq!((contents(&survey), survey.lost), (vec![&b"vote for the body"[..]], 1));
+        // Had from a peer, it is kept again.
+        batch(&mut log, [body(2, 2)]);
+        let (_, survey) = open(&log.into_disk()).unwrap();
+        assert_eq!(contents(&survey), [&b"vote for the body"[..], &[2; BODY_BYTES]]);
+    }
+}
+
+/// `JN-2`: a hundred validators' votes are no body.
+#[test]
+fn large_record_is_kept_twice() {
+    let large = [3; 40_000];
     let mut log = create();
-    let with_block = batch(&mut log, [block(1, 1), vote(2, b"vote for the next height")]);
-    let with_body = batch(&mut log, [body(2, 2), vote(2, b"vote for the body")]);
-    log.seal().unwrap();
-    let mut disk = log.into_disk();
-    disk.rot(1, with_block.start + SECTOR + 500, 0xff);
-    let (_, survey) = open(&disk).unwrap();
-    assert_eq!(survey.lost, 1);
-    assert_eq!(contents(&survey), [&b"vote for the next height"[..], &[2; BODY_BYTES], b"vote for the body"]);
-    disk.rot(1, with_body.start + SECTOR + 500, 0xff);
-    assert!(matches!(open(&disk), Err(OpenError::Rotten { segment: 1, .. })));
+    let place = batch(&mut log, [vote(1, &large)]);
+    batch(&mut log, [vote(1, b"later")]);
+    for at in [place.start + 20_000, place.end - 20_000] {
+        let mut disk = log.disk_mut().clone();
+        disk.rot(1, at, 0x01);
+        let (_, survey) = open(&disk).unwrap();
+        assert_eq!((contents(&survey), survey.mended), (vec![&large[..], b"later"], 1));
+    }
+}
+
+/// `JN-2`: by the voter, and when it is decided; also in the same batch, and after a restart.
+#[test]
+fn body_is_kept_once_for_its_height() {
+    let mut log = create();
+    let place = batch(&mut log, [body(1, 1), vote(1, b"vote"), body(1, 1), vote(1, b"decided")]);
+    assert!(place.len() < 2 * BODY_BYTES, "{place:?}");
+    let (mut log, _) = open(&log.into_disk()).unwrap();
+    assert!(batch(&mut log, [body(1, 1), vote(1, b"once more")]).len() < BODY_BYTES);
+    // Height 1 may go before height 2 does.
+    assert!(batch(&mut log, [body(2, 1)]).len() > BODY_BYTES);
+    log.forget_below(Height::new(2));
+    batch(&mut log, [body(2, 1), body(2, 2)]);
+    let (_, survey) = open(&log.into_disk()).unwrap();
+    let bodies: Vec<_> = survey.items.iter().filter_map(|(_, item)| item.body()).collect();
+    let name = |height, fill| (Height::new(height), Digest::new([fill; 32]));
+    assert_eq!(bodies, [name(1, 1), name(2, 1), name(2, 2)]);
 }
 
 /// `JN-6`, `OB-10`
@@ -182,10 +225,12 @@ fn standing_fact_survives_a_crash_between_two_segments() {
         let mut log = create();
         batch(&mut log, [standing(b"counter 7")]);
         // One more does not fit.
+        let mut fill = 0;
         while log.bytes() + BODY_BYTES as u64 + 4 * SECTOR as u64 <= SEGMENT_BYTES {
-            batch(&mut log, [body(1, 1)]);
+            fill += 1;
+            batch(&mut log, [body(1, fill)]);
         }
-        log.append(body(1, 2));
+        log.append(body(1, 0));
         log.append(vote(1, b"torn"));
         // Creating, writing and syncing the header, and syncing the directory.
         let begin_segment = 4;
@@ -279,7 +324,7 @@ fn peer_cannot_forge_structure_without_the_salt() {
     let mut log = create();
     let payload = forged.repeat(6);
     assert!(payload.len() > INLINE_BYTES_MAX);
-    let place = batch(&mut log, [vote(1, &payload)]);
+    let place = batch(&mut log, [Item { kind: Kind::Body(CHAIN), ..vote(1, &payload) }]);
     batch(&mut log, [vote(1, b"later")]);
     let mut disk = log.into_disk();
     disk.rot(1, place.start + 30, 0x10);

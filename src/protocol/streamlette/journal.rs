@@ -35,6 +35,18 @@ pub enum Record {
     },
 }
 
+impl Record {
+    /// The payloads in it, by digest.
+    pub fn bodies_mut(&mut self) -> Vec<(Digest, &mut Bytes)> {
+        let items = if let Self::Vote { items, .. } = self { items.as_mut_slice() } else { &mut [] };
+        let body = |item| match item {
+            &mut Item::Proposal { header, ref mut payload, .. } => Some((header.payload_root, payload)),
+            &mut (Item::Solicit { .. } | Item::Votes { .. }) => None,
+        };
+        items.iter_mut().filter_map(body).collect()
+    }
+}
+
 /// Collects what earlier records do not hold of `parent`: its ancestors and itself, with the votes that notarize them.
 /// Marks all of it as journaled. A quorum that is left out below would be missed by others: what is old is taken only
 /// with one.
@@ -123,7 +135,8 @@ impl Recovery {
 
     fn read_vote(&mut self, vote: Vote, items: Vec<Item>, me: Option<ValidatorIndex>, is_last: bool) {
         let mut is_lead = false;
-        for item in items {
+        // Without its body a Proposal is nothing to take in or to lead again: it is pulled from others (`JN-9`).
+        for item in items.into_iter().filter(Item::has_right_payload) {
             match item.header() {
                 Some(header) if item.votes().is_empty() && Some(header.leader()) == me => {
                     is_lead = true;

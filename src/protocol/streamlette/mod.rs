@@ -36,10 +36,11 @@ pub use evidence::Evidence;
 pub use journal::Record;
 pub use leader::{Leaders, segment, segment_start};
 pub use message::{Content, Diff, Header, Item, Message, NODES_MAX, Proposal, Solicit, Unsigned, Vote, Want, Wish};
+pub use safety::Safety;
 pub use tick::{Depth, Tick};
 pub use votes::{Ballot, Votes};
 
-use self::{desk::Desk, journal::Recovery, pace::Pace, safety::Safety, tree::Tree, turn::Turn, wants::Wants};
+use self::{desk::Desk, journal::Recovery, pace::Pace, tree::Tree, turn::Turn, wants::Wants};
 use super::{Electorate, Input, Instance, Outbox, Setup, Token, View};
 use crate::types::{Digest, Height, Time, ValidatorIndex};
 

@@ -4,7 +4,7 @@ use super::tick::{Depth, Tick};
 use crate::types::planted;
 
 /// What restricts the next vote. Must be durable before a vote leaves (`SL-V2`).
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Safety {
     last_vote_tick: Option<Tick>,
     lock_depth: Option<Depth>,

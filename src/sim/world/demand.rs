@@ -25,7 +25,7 @@ impl World<'_> {
         if self.are_all_submitted() {
             return;
         }
-        let command = self.clients.arrive(&mut self.dice);
+        let command = self.clients.arrive(self.scenario.value_bytes, &mut self.dice);
         self.submitted.insert(command, self.now);
         self.see(&Sight::Submitted { command });
         self.ask(command);

@@ -75,15 +75,16 @@ impl World<'_> {
         self.schedule(down, Event::Restart(node));
     }
 
-    /// A byte of a crashed validator's journal goes bad, as long as no more than may be faulty are.
+    /// A byte of a crashed validator's journal goes bad, as long as the disks of no more than may be faulty do.
     fn rot(&mut self, victim: usize) {
-        let is_faulty = self.places.iter().filter(|place| !place.is_honest()).count();
-        if !self.dice.chance(self.faults.rot) || is_faulty >= self.scenario.tolerated() {
+        let others = self.places.iter().enumerate().filter(|(other, _)| *other != victim);
+        let faulty = others.filter(|(_, place)| place.rots || !place.is_honest()).count();
+        if !self.dice.chance(self.faults.rot) || faulty >= self.scenario.tolerated() {
             return;
         }
         let place = &mut self.places[victim];
         if let Some(estate) = &mut place.estate {
-            place.is_tainted = true;
+            place.rots = true;
             estate.rot(&mut self.dice);
             self.tell(Some(victim), "storage", || "rot".into());
         }
@@ -117,7 +118,7 @@ impl World<'_> {
                 entries
             }
             Err(error) => {
-                // A rotten journal must not be used: the validator stays away.
+                // One bad byte for each life is no reason, and a crash never is.
                 let what = error.to_string();
                 self.tell(Some(node), "storage", || what.clone());
                 if is_honest {

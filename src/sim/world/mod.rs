@@ -84,6 +84,13 @@ pub fn watch(scenario: &Scenario, seed: u64, watcher: &mut dyn FnMut(&str)) -> R
     World::new(scenario.clone(), seed, Some(watcher)).play()
 }
 
+/// As [`run`], with one more checker.
+pub fn run_with(scenario: &Scenario, seed: u64, checker: Box<dyn Checker>) -> Report {
+    let mut world = World::new(scenario.clone(), seed, None);
+    world.checkers.push(checker);
+    world.play()
+}
+
 impl<'w> World<'w> {
     fn new(scenario: Scenario, seed: u64, watcher: Option<&'w mut dyn FnMut(&str)>) -> Self {
         let mut dice = Dice::new(seed);

@@ -32,8 +32,8 @@ pub(super) struct Place {
     pub(super) old: Option<Estate>,
     /// Never comes up.
     pub(super) is_absent: bool,
-    /// Its disk has lost what was synced: whatever it does, it is one of the faulty.
-    pub(super) is_tainted: bool,
+    /// Bytes of its journal go bad, which it must bear; but bodies that rot everywhere are lost to all.
+    pub(super) rots: bool,
     /// How much faster its timers run, in parts per million.
     drift_ppm: u64,
 }
@@ -52,14 +52,14 @@ impl Place {
             liar: lie.map(|lie| lie.take_up(is_copy)),
             old: None,
             is_absent: false,
-            is_tainted: false,
+            rots: false,
             drift_ppm: 0,
         }
     }
 
     /// Whether what it does is for the checkers to judge.
     pub(super) fn is_honest(&self) -> bool {
-        self.lie.is_none() && !self.is_tainted && !self.is_absent
+        self.lie.is_none() && !self.is_absent
     }
 
     /// Whether it comes back with an old disk again and again.
