@@ -39,8 +39,7 @@ fn documented_methods_are_those_that_a_route_allows() {
 fn problems_are_documented_where_they_occur() {
     for (path, methods) in paths(&Bench::new()) {
         for (method, operation) in methods.as_object().unwrap() {
-            let is_whole =
-                matches!(&*path, "/" | "/metrics" | "/openapi.json" | "/v1/status" | "/v1/validators");
+            let is_whole = matches!(&*path, "/" | "/metrics" | "/openapi.json" | "/v1/status" | "/v1/validators");
             let documents = operation["responses"].get("default").is_some();
             assert_eq!(documents, !is_whole, "{method} {path}");
         }
@@ -51,7 +50,8 @@ fn problems_are_documented_where_they_occur() {
 fn every_reference_leads_somewhere() {
     let document = Bench::new().get("/openapi.json").json(200);
     let text = document.to_string();
-    let references: BTreeSet<&str> = text.split("\"$ref\":\"#").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    let references: BTreeSet<&str> =
+        text.split("\"$ref\":\"#").skip(1).filter_map(|rest| rest.split('"').next()).collect();
     assert!(!references.is_empty());
     for reference in references {
         assert!(document.pointer(reference).is_some(), "{reference}");
