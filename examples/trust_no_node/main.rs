@@ -3,7 +3,8 @@
 //! ```text
 //! thalweg localnet --dir net &
 //! thalweg put greeting hello
-//! cargo run --example trust_no_node -- net/genesis.json http://127.0.0.1:8700,http://127.0.0.1:8701 greeting
+//! cargo run --example trust_no_node -- \
+//!     net/genesis.json http://127.0.0.1:8700,http://127.0.0.1:8701 greeting
 //! ```
 //!
 //! What a node cannot do is to make up a value, or to deny one. What it can do is to stay silent and to answer with
