@@ -4,6 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, http::header, web};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{
     command::{Outcome, Progress, Submitted},
@@ -15,17 +16,20 @@ use super::{
 };
 use crate::{app::Command, types::Digest};
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Batch {
+    #[schema(max_items = 1000)]
     commands: Vec<Item>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Item {
+    #[schema(min_length = 1, max_length = 256)]
     idempotency_key: Option<String>,
     op: Op,
+    #[schema(min_length = 1, max_length = 1024)]
     key: String,
     value: Option<String>,
     /// Of the value. Keys are text; other keys have the routes of single writes.
@@ -33,14 +37,14 @@ struct Item {
     encoding: Encoding,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum Op {
     Put,
     Delete,
 }
 
-#[derive(Clone, Copy, Default, Deserialize)]
+#[derive(Clone, Copy, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum Encoding {
     #[default]
@@ -48,7 +52,7 @@ enum Encoding {
     Base64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Results {
     results: Vec<Outcome>,
 }
@@ -56,6 +60,15 @@ struct Results {
 /// Submits up to [`BATCH_COMMANDS_MAX`] commands in order, and answers each on its own.
 ///
 /// Commands of one batch keep their order; what is wrong with one does not hold up the others.
+#[utoipa::path(
+    post, path = "/v1/commands", tag = "commands",
+    params(WriteParameters),
+    request_body(content = Batch, content_type = "application/json", description = "Up to 1,000 commands and 4 MiB"),
+    responses(
+        (status = 200, description = "A result for each command, in order", body = Results),
+        (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json")
+    )
+)]
 pub async fn post(
     shared: web::Data<Shared>,
     request: HttpRequest,
@@ -134,6 +147,14 @@ fn answer(results: Vec<Outcome>) -> HttpResponse {
 }
 
 /// What became of a command.
+#[utoipa::path(
+    get, path = "/v1/commands/{id}", tag = "commands",
+    params(("id" = Digest, Path, description = "As told by the write")),
+    responses(
+        (status = 200, description = "How far it came", body = Outcome),
+        (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json")
+    )
+)]
 pub async fn get(shared: web::Data<Shared>, id: web::Path<String>) -> Result<HttpResponse, Problem> {
     let wrong =
         |error| Problem::new(Kind::BadRequest, format_args!("a command's id is 64 hexadecimal digits: {error}"));

@@ -2,6 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::{
     port::{BlockView, ValidatorView},
@@ -11,6 +12,7 @@ use super::{
 };
 use crate::{
     app::{Payload, Status},
+    replica::CertificateDocument,
     types::{Digest, Height, codec},
 };
 
@@ -18,10 +20,13 @@ use crate::{
 const COMMANDS_MAX: usize = 1000;
 
 /// Which of a block's commands to show.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields, default)]
 struct Page {
+    /// The first command to show.
     offset: usize,
+    /// How many; 1,000 at most are shown.
     limit: usize,
 }
 
@@ -31,7 +36,7 @@ impl Default for Page {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct BlockDocument {
     height: Height,
     hash: Digest,
@@ -46,7 +51,7 @@ struct BlockDocument {
     commands: Vec<CommandLine>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct CommandLine {
     id: Digest,
     client: Digest,
@@ -56,6 +61,14 @@ struct CommandLine {
 }
 
 /// A committed block, its commands in pages.
+#[utoipa::path(
+    get, path = "/v1/blocks/{height}", tag = "chain",
+    params(("height" = String, Path, pattern = "^(latest|[0-9]{1,19})$", description = "A height, or `latest`"), Page),
+    responses(
+        (status = 200, description = "The block", body = BlockDocument),
+        (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json")
+    )
+)]
 pub async fn block(
     shared: web::Data<Shared>,
     request: HttpRequest,
@@ -69,6 +82,14 @@ pub async fn block(
 }
 
 /// The proof of a block's decision, as `thalweg verify` reads it.
+#[utoipa::path(
+    get, path = "/v1/blocks/{height}/certificate", tag = "chain",
+    params(("height" = String, Path, pattern = "^(latest|[0-9]{1,19})$", description = "A height, or `latest`")),
+    responses(
+        (status = 200, description = "What `thalweg verify` takes", body = CertificateDocument),
+        (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json")
+    )
+)]
 pub async fn certificate(shared: web::Data<Shared>, height: web::Path<String>) -> Result<HttpResponse, Problem> {
     let height = parse_height(&shared, &height)?;
     let _pass = shared.gate.try_enter(0)?;
@@ -76,13 +97,20 @@ pub async fn certificate(shared: web::Data<Shared>, height: web::Path<String>) -
     Ok(HttpResponse::Ok().json(found.ok_or_else(|| absent(height))?))
 }
 
+#[derive(Serialize, ToSchema)]
+struct Validators {
+    height: Height,
+    validators: Vec<ValidatorView>,
+}
+
 /// The validators of the next height.
+#[utoipa::path(
+    get, path = "/v1/validators", tag = "chain",
+    responses(
+        (status = 200, description = "Who votes", body = Validators)
+    )
+)]
 pub async fn validators(shared: web::Data<Shared>) -> HttpResponse {
-    #[derive(Serialize)]
-    struct Validators {
-        height: Height,
-        validators: Vec<ValidatorView>,
-    }
     let height = shared.height().next();
     HttpResponse::Ok().json(Validators { height, validators: shared.backend.validators() })
 }

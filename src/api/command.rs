@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use serde::Serialize;
 use tokio::time::Instant;
+use utoipa::ToSchema;
 
 use super::{
     port::{Backend, Operation, Pending, Refusal},
@@ -20,7 +21,7 @@ use crate::{
 const STOPPING: &str = "the node is stopping: ask another one for the command by its id";
 
 /// What a client is told about one command.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Outcome {
     /// Its id; `None` when it was refused before it had one.
     pub id: Option<Digest>,
@@ -35,7 +36,7 @@ pub struct Outcome {
 }
 
 /// How far a command came.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Progress {
     /// Nothing is known of it.

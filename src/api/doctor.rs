@@ -5,6 +5,7 @@
 
 use actix_web::{HttpResponse, http::header, web};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{
     port::{Examination, InstanceView, PeerView, QueueView, ValidatorView},
@@ -21,7 +22,7 @@ use crate::{
 /// A connected peer that has been silent for longer is worth a finding: statuses come each second.
 const SILENT_MS: u64 = 5_000;
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Diagnosis {
     findings: Vec<String>,
     height: Height,
@@ -41,7 +42,7 @@ struct Diagnosis {
 }
 
 /// A validator as seen from here.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Patient {
     #[serde(flatten)]
     view: ValidatorView,
@@ -50,6 +51,13 @@ struct Patient {
 }
 
 /// Why nothing is being decided, as far as this node can tell.
+#[utoipa::path(
+    get, path = "/v1/doctor", tag = "node",
+    responses(
+        (status = 200, description = "What is wrong, most telling first, and the figures it follows from", body = Diagnosis),
+        (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json")
+    )
+)]
 pub async fn doctor(shared: web::Data<Shared>) -> Result<HttpResponse, Problem> {
     let _pass = shared.gate.try_enter(0)?;
     let view = shared.backend.status().view;
@@ -57,12 +65,20 @@ pub async fn doctor(shared: web::Data<Shared>) -> Result<HttpResponse, Problem> 
     Ok(HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(diagnose(&view, examined)))
 }
 
+#[derive(Serialize, ToSchema)]
+struct Found {
+    evidence: Vec<Evidence>,
+}
+
 /// The proofs of lies that this node has found since its start.
+#[utoipa::path(
+    get, path = "/v1/evidence", tag = "node",
+    responses(
+        (status = 200, description = "Proofs that verify alone", body = Found),
+        (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json")
+    )
+)]
 pub async fn evidence(shared: web::Data<Shared>) -> Result<HttpResponse, Problem> {
-    #[derive(Serialize)]
-    struct Found {
-        evidence: Vec<Evidence>,
-    }
     let _pass = shared.gate.try_enter(0)?;
     let evidence = request::within(&shared, request::deadline(None)?, shared.backend.evidence()).await?;
     Ok(HttpResponse::Ok().json(Found { evidence }))

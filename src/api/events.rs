@@ -15,6 +15,7 @@ use actix_web::{
 use futures::stream;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, watch};
+use utoipa::IntoParams;
 
 use super::{
     gate::Pass,
@@ -32,9 +33,11 @@ use crate::{
 /// How often a silent stream says that it lives, so that proxies do not close it.
 const ALIVE_INTERVAL: Duration = Duration::from_secs(15);
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields, default)]
 struct Parameters {
+    /// The first block to tell; the next one when it is not given.
     from: Option<Height>,
 }
 
@@ -81,6 +84,14 @@ struct Reader {
 }
 
 /// Blocks from a height on as they are committed, and what happens between them.
+#[utoipa::path(
+    get, path = "/v1/events", tag = "node",
+    params(Parameters, ("Last-Event-ID" = Option<u64>, Header, description = "The last height seen; goes before `from`")),
+    responses(
+        (status = 200, description = "Server-sent events without an end: `block` with the height as id, what happens between blocks, `missed` for a slow reader", body = String, content_type = "text/event-stream"),
+        (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json")
+    )
+)]
 pub async fn events(shared: web::Data<Shared>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let parameters: Parameters = request::parameters(&request)?;
     let next = last_seen(&request)?.map(Height::next).or(parameters.from).unwrap_or_else(|| shared.height().next());

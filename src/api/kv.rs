@@ -8,12 +8,14 @@ use actix_web::{
 use bytes::Bytes;
 use serde::Serialize;
 use tokio::time::Instant;
+use utoipa::ToSchema;
 
 use super::{
     command::{Outcome, Progress, Submitted},
     port::{Operation, ProvenAnswer, Until},
     problem::{Kind, Problem},
     request::{self, Consistency, ReadParameters, WriteParameters},
+    schema::Raw,
     server::Shared,
 };
 use crate::{
@@ -22,7 +24,7 @@ use crate::{
 };
 
 /// The answer to a write.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Written {
     id: Option<Digest>,
     status: Progress,
@@ -31,6 +33,16 @@ struct Written {
 }
 
 /// Gives a key a value: the request's body.
+#[utoipa::path(
+    put, path = "/v1/kv/{key}", tag = "kv",
+    params(("key" = String, Path, min_length = 1, max_length = 1024, description = "Any bytes, percent-encoded; 414 when longer"), WriteParameters, ("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 256, description = "The same key and operation are executed once, whichever nodes they are sent to; 422 with another operation")),
+    request_body(content = Raw, content_type = "application/octet-stream", description = "The value; 413 when larger than genesis allows"),
+    responses(
+        (status = 200, description = "Committed: executed and durable", body = Written),
+        (status = 202, description = "In the mempool; `Location` tells what becomes of it", body = Written),
+        (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json")
+    )
+)]
 pub async fn put(
     shared: web::Data<Shared>,
     request: HttpRequest,
@@ -42,6 +54,15 @@ pub async fn put(
 }
 
 /// Takes a key away.
+#[utoipa::path(
+    delete, path = "/v1/kv/{key}", tag = "kv",
+    params(("key" = String, Path, min_length = 1, max_length = 1024, description = "Any bytes, percent-encoded; 414 when longer"), WriteParameters, ("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 256, description = "The same key and operation are executed once, whichever nodes they are sent to; 422 with another operation")),
+    responses(
+        (status = 200, description = "Committed: executed and durable", body = Written),
+        (status = 202, description = "In the mempool; `Location` tells what becomes of it", body = Written),
+        (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json")
+    )
+)]
 pub async fn delete(
     shared: web::Data<Shared>,
     request: HttpRequest,
@@ -95,6 +116,14 @@ fn written(outcome: Outcome) -> Result<HttpResponse, Problem> {
 }
 
 /// Reads a key.
+#[utoipa::path(
+    get, path = "/v1/kv/{key}", tag = "kv",
+    params(("key" = String, Path, min_length = 1, max_length = 1024, description = "Any bytes, percent-encoded; 414 when longer"), ReadParameters),
+    responses(
+        (status = 200, description = "The value, or with `proof` the value or its absence with what proves it", content((Raw = "application/octet-stream"), (StateProofDocument = "application/json")), headers(("Thalweg-Height" = u64, description = "The height of the state that was read"))),
+        (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json")
+    )
+)]
 pub async fn get(shared: web::Data<Shared>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let key = request::key(&request)?;
     let ReadParameters { consistency, proof, at_least, timeout_ms } = request::parameters(&request)?;

@@ -10,12 +10,14 @@
 //! | `PUT` `DELETE /v1/kv/{key}` `?wait&timeout_ms`, `Idempotency-Key` | 200 committed, 202 accepted, 504 fate unknown |
 //! | `GET /v1/kv/{key}` `?consistency&at_least&timeout_ms` | the value with `Thalweg-Height`, or 404 |
 //! | `POST /v1/commands` `?wait&timeout_ms` | a result for each command, in order |
+//! | … `?proof=true` | the value or `null`, with what proves it from genesis on; 501 where nothing can |
 //! | `GET /v1/commands/{id}` | how far it came |
 //! | `GET /v1/blocks/{height or latest}` `?offset&limit`, `…/certificate` | a block with up to 1,000 commands; its proof |
 //! | `GET /v1/status` `/v1/validators` `/v1/peers` | where the node stands, who votes, who is connected |
 //! | `GET /v1/events` `?from`, `Last-Event-ID` | server-sent events: blocks from a height on, and what happens between them |
 //! | `GET /v1/doctor` `/v1/evidence` | why nothing is being decided; who was caught lying |
 //! | `GET /healthz` `/readyz` `/metrics` `/` | probes (the first with a `warning` beside its 200 when the disk fills up), metrics, a plain page |
+//! | `GET /openapi.json` | all of this, for programs |
 //!
 //! Every route with `GET` has `HEAD`, but the endless `/v1/events`.
 //!
@@ -40,9 +42,11 @@ mod doctor;
 mod events;
 mod gate;
 mod kv;
+mod openapi;
 pub mod port;
 pub mod problem;
 mod request;
+mod schema;
 mod server;
 mod settings;
 mod status;

@@ -113,7 +113,7 @@ pub enum Operation {
 }
 
 /// Which word on a command ends the waiting.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Until {
     /// The first one: [`Fate::Accepted`] or a final one.
@@ -205,7 +205,7 @@ pub struct Status {
 }
 
 /// A validator as it is shown.
-#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, utoipa::ToSchema)]
 pub struct ValidatorView {
     /// Its place.
     pub index: ValidatorIndex,
@@ -220,7 +220,7 @@ pub struct ValidatorView {
 }
 
 /// A connected peer as it is shown.
-#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, utoipa::ToSchema)]
 pub struct PeerView {
     /// Its id in the network.
     pub peer_id: String,
@@ -258,7 +258,7 @@ pub struct Examination {
 }
 
 /// An instance as it is shown.
-#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, utoipa::ToSchema)]
 pub struct InstanceView {
     /// Its height.
     pub height: Height,
@@ -268,7 +268,7 @@ pub struct InstanceView {
 }
 
 /// A part's mailbox as it is shown.
-#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, utoipa::ToSchema)]
 pub struct QueueView {
     /// Whose.
     pub actor: &'static str,

@@ -5,6 +5,7 @@ use bytes::{Bytes, BytesMut};
 use futures::StreamExt as _;
 use serde::{Deserialize, de::DeserializeOwned};
 use tokio::time::Instant;
+use utoipa::{IntoParams, ToSchema};
 
 use super::{
     gate::Pass,
@@ -19,17 +20,20 @@ use crate::types::Height;
 pub const KV_PREFIX: &str = "/v1/kv/";
 
 /// Parameters of a write.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields, default)]
 pub struct WriteParameters {
     /// Which word to wait for.
     pub wait: Until,
     /// For how long.
+    #[param(minimum = 1, maximum = 120_000)]
     pub timeout_ms: Option<u64>,
 }
 
 /// Parameters of a read.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields, default)]
 pub struct ReadParameters {
     /// How fresh.
@@ -39,11 +43,12 @@ pub struct ReadParameters {
     /// Not before this height.
     pub at_least: Option<Height>,
     /// How long to wait.
+    #[param(minimum = 1, maximum = 120_000)]
     pub timeout_ms: Option<u64>,
 }
 
 /// How fresh a read is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Consistency {
     /// What this node has executed: fast, possibly old.

@@ -18,7 +18,7 @@ use tokio::{
 use super::{
     batch, chain, doctor, events,
     gate::Gate,
-    kv,
+    kv, openapi,
     port::Backend,
     problem::{Kind, Problem},
     settings::Settings,
@@ -130,6 +130,7 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(readable("/healthz", read().to(status::healthz)))
         .service(readable("/readyz", read().to(status::readyz)))
         .service(readable("/metrics", read().to(status::metrics)))
+        .service(readable("/openapi.json", read().to(openapi::openapi)))
         .service(readable("/", read().to(status::page)))
         .default_service(web::to(|| async { Err::<&str, _>(Problem::new(Kind::NoRoute, "see the documentation")) }));
 }

@@ -2,6 +2,7 @@
 
 use actix_web::{HttpResponse, http::header, web};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{
     port::PeerView,
@@ -22,7 +23,7 @@ const PAGE: &str = include_str!("page.html");
 const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; \
                            connect-src 'self'; frame-ancestors 'none'";
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct StatusDocument<'a> {
     height: Height,
     state_root: Option<Digest>,
@@ -45,7 +46,7 @@ struct StatusDocument<'a> {
     version: &'static str,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Sync {
     from_height: Height,
     percent: u64,
@@ -64,7 +65,7 @@ impl From<&Progress> for Sync {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum Role {
     Validator,
@@ -73,13 +74,19 @@ enum Role {
     Listener,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Mempool {
     commands: usize,
     bytes: usize,
 }
 
 /// Where the node stands.
+#[utoipa::path(
+    get, path = "/v1/status", tag = "node",
+    responses(
+        (status = 200, description = "Where it stands", body = StatusDocument)
+    )
+)]
 pub async fn status(shared: web::Data<Shared>) -> HttpResponse {
     let status = shared.backend.status();
     let chain = &shared.settings.chain;
@@ -107,18 +114,26 @@ pub async fn status(shared: web::Data<Shared>) -> HttpResponse {
     })
 }
 
+#[derive(Serialize, ToSchema)]
+struct Peers {
+    peers: Vec<PeerView>,
+}
+
 /// Who is connected.
+#[utoipa::path(
+    get, path = "/v1/peers", tag = "node",
+    responses(
+        (status = 200, description = "The connected peers", body = Peers),
+        (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json")
+    )
+)]
 pub async fn peers(shared: web::Data<Shared>) -> Result<HttpResponse, Problem> {
-    #[derive(Serialize)]
-    struct Peers {
-        peers: Vec<PeerView>,
-    }
     let _pass = shared.gate.try_enter(0)?;
     let peers = request::within(&shared, request::deadline(None)?, shared.backend.peers()).await?;
     Ok(HttpResponse::Ok().json(Peers { peers }))
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Probe {
     status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -127,23 +142,49 @@ struct Probe {
 
 /// Whether the process should be left running. A disk that fills up is a warning beside the 200: whoever restarts the
 /// process for it gains nothing.
+#[utoipa::path(
+    get, path = "/healthz", tag = "node",
+    responses(
+        (status = 200, description = "Leave it running", body = Probe),
+        (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json")
+    )
+)]
 pub async fn healthz(shared: web::Data<Shared>) -> Result<HttpResponse, Problem> {
     let warning = shared.backend.health().map_err(|why| Problem::new(Kind::Unhealthy, why))?;
     Ok(HttpResponse::Ok().json(Probe { status: "alive", warning }))
 }
 
 /// Whether clients should be sent here.
+#[utoipa::path(
+    get, path = "/readyz", tag = "node",
+    responses(
+        (status = 200, description = "Send clients here", body = Probe),
+        (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json")
+    )
+)]
 pub async fn readyz(shared: web::Data<Shared>) -> Result<HttpResponse, Problem> {
     shared.backend.readiness().map_err(|why| Problem::new(Kind::NotReady, why))?;
     Ok(HttpResponse::Ok().json(Probe { status: "ready", warning: None }))
 }
 
 /// All metrics, for Prometheus.
+#[utoipa::path(
+    get, path = "/metrics", tag = "node",
+    responses(
+        (status = 200, description = "Prometheus' text format", body = String, content_type = "text/plain")
+    )
+)]
 pub async fn metrics(shared: web::Data<Shared>) -> HttpResponse {
     HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(shared.backend.metrics())
 }
 
 /// A plain page that shows `/v1/status`.
+#[utoipa::path(
+    get, path = "/", tag = "node",
+    responses(
+        (status = 200, description = "A page for people", body = String, content_type = "text/html")
+    )
+)]
 pub async fn page() -> HttpResponse {
     HttpResponse::Ok()
         .content_type("text/html; charset=utf-8")

@@ -1,8 +1,9 @@
 //! The documents of the project, compiled so that they are found beside the code and their links are checked.
 //!
 //! Start with [`architecture`]; [`glossary`] fixes the words; [`rules`] lists the rule ids that no folder's header
-//! declares; [`network`] lists what floods, lies and slowness cost whom; [`protocols`] shows on paper how other
-//! protocols sit on the contract of an instance. What would cost more than a day to undo is argued in [`decisions`].
+//! declares; [`api`] says what the OpenAPI document cannot; [`network`] lists what floods, lies and slowness cost whom;
+//! [`protocols`] shows on paper how other protocols sit on the contract of an instance. What would cost more than a day
+//! to undo is argued in [`decisions`].
 
 /// Where things live, what runs, and the way of a message.
 pub mod architecture {
@@ -17,6 +18,11 @@ pub mod glossary {
 /// Five protocols on one contract, on paper.
 pub mod protocols {
     #![doc = include_str!("protocols.md")]
+}
+
+/// The HTTP interface: answers, limits, reads that are proven.
+pub mod api {
+    #![doc = include_str!("api.md")]
 }
 
 /// Pitfalls and answers, limits, penalties, how peers are found.

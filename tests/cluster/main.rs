@@ -28,6 +28,5 @@ mod proofs;
 mod rejoin;
 mod soak;
 mod supervision;
-#[allow(dead_code, reason = "its `main` is for people")]
-#[path = "../../examples/trust_no_node.rs"]
+#[path = "../../examples/trust_no_node/client.rs"]
 mod trust_no_node;

@@ -55,7 +55,7 @@ fn a_client_that_trusts_no_node_is_not_deceived() {
     let genesis = Genesis::load(&cluster.genesis()).unwrap();
     let https = cluster.https();
     let nodes: Vec<&str> = https.iter().map(String::as_str).collect();
-    for number in 0..40 {
+    for number in 0..20 {
         cluster.put(0, &format!("other-{number}"), "noise").unwrap();
     }
     let old = Height::new(cluster.put(0, "account", "poor").unwrap());

@@ -7,6 +7,7 @@ mod events;
 mod fake;
 mod keys;
 mod limits;
+mod openapi;
 mod proofs;
 mod wire;
 
