@@ -428,6 +428,8 @@ fn notice(event: &Event) -> Option<Notice> {
         Event::TurnMissed { height, validator } => Some(Notice::TurnMissed { height, validator }),
         Event::Diverged { height, validator } => Some(Notice::Diverged { height, validator }),
         Event::Syncing { is_syncing, executed, target } => Some(Notice::Syncing { is_syncing, executed, target }),
+        Event::StateMismatch { height } => Some(Notice::StateMismatch { height }),
+        Event::Stabilised { height } => Some(Notice::CheckpointStable { height }),
         Event::Committed { .. } | Event::Refused { .. } | Event::Synced { .. } => None,
     }
 }

@@ -41,6 +41,16 @@ pub enum Notice {
         /// Who says so.
         validator: ValidatorIndex,
     },
+    /// More than a third of the power signed another state than ours (`OB-8`).
+    StateMismatch {
+        /// At which height.
+        height: Height,
+    },
+    /// A quorum signed the state that we have executed (`OB-8`).
+    CheckpointStable {
+        /// At which height.
+        height: Height,
+    },
     /// A peer is connected; `validator`: which one it is proven to be.
     PeerUp {
         /// The validator.
@@ -70,6 +80,8 @@ impl Notice {
             Self::Equivocated { .. } => "equivocated",
             Self::TurnMissed { .. } => "turn_missed",
             Self::Diverged { .. } => "diverged",
+            Self::StateMismatch { .. } => "state_mismatch",
+            Self::CheckpointStable { .. } => "checkpoint_stable",
             Self::PeerUp { .. } => "peer_up",
             Self::PeerDown { .. } => "peer_down",
             Self::Syncing { .. } => "syncing",
