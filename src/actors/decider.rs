@@ -229,14 +229,15 @@ impl Decider {
     }
 
     fn watch(&self, now: Time, event: Event) {
-        tracing::debug!(height = %self.height, ?event, "instance");
+        let (height, instance) = (self.height.get(), self.electorate.id);
+        tracing::debug!(height, ?instance, ?event, "instance");
         match &event {
             Event::RoundEntered { round } => self.ports.round.store(*round, Ordering::Relaxed),
             Event::Fatal { what } => {
-                tracing::error!(height = %self.height, what, "more than a third of the voting power is faulty");
+                tracing::error!(height, ?instance, what, "more than a third of the voting power is faulty");
             }
             Event::Equivocated { validator, round } => {
-                tracing::warn!(height = %self.height, validator = %validator, round, "a validator equivocated");
+                tracing::warn!(height, ?instance, %validator, round, "a validator equivocated");
             }
             _ => {}
         }

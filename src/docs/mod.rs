@@ -1,7 +1,8 @@
 //! The documents of the project, compiled so that they are found beside the code and their links are checked.
 //!
 //! Start with [`architecture`]; [`glossary`] fixes the words; [`rules`] lists the rule ids that no folder's header
-//! declares; [`network`] lists what floods, lies and slowness cost whom; [`protocols`] shows on paper how other
+//! declares; [`network`] lists what floods, lies and slowness cost whom; [`metrics`] and [`logs`]
+//! are what a node tells its operator; [`protocols`] shows on paper how other
 //! protocols sit on the contract of an instance. What would cost more than a day to undo is argued in [`decisions`].
 
 /// Where things live, what runs, and the way of a message.
@@ -22,6 +23,16 @@ pub mod protocols {
 /// Pitfalls and answers, limits, penalties, how peers are found.
 pub mod network {
     #![doc = include_str!("network.md")]
+}
+
+/// Every metric, made from the code's table.
+pub mod metrics {
+    #![doc = include_str!("metrics.md")]
+}
+
+/// What a node writes to its log, and how to follow a height through all of them.
+pub mod logs {
+    #![doc = include_str!("logs.md")]
 }
 
 /// The rules of the ordering brain, by id.
