@@ -80,7 +80,7 @@ fn what_a_killed_node_left_can_be_looked_at_and_a_running_one_is_left_alone() {
 
 #[test]
 fn an_import_that_is_killed_midway_goes_on_and_keeps_the_order_of_equal_keys() {
-    const LINES: usize = 6_000;
+    const LINES: usize = 1_800;
     const KEYS: usize = 60;
     let cluster = Cluster::start(&[]);
     let file = cluster.dir().join("lines.csv");
