@@ -75,7 +75,7 @@
 //! drop(replica); // stops everything
 //! # Ok(())
 //! # }
-//! ```
+#![doc = "```"]
 //!
 //! A disk that fails ends the process ([`journal`] says why: a replica that cannot remember must not vote). A program
 //! that embeds a replica should be built with `panic = "abort"`, as the binary is, or end when `Replica::ended` tells.

@@ -58,7 +58,9 @@ fn a_batch_is_submitted_in_order_from_standard_input() {
 #[test]
 fn what_a_killed_node_left_can_be_looked_at_and_a_running_one_is_left_alone() {
     let mut cluster = Cluster::start(&[]);
-    let height = (0..5).map(|i| cluster.put(0, &format!("key-{i}"), "value").unwrap()).max().unwrap();
+    let (output, said) = run(thalweg().args(["put", "key", "value", "--json", "--node", &cluster.urls()]));
+    assert!(output.status.success(), "{output:?}");
+    let height = said["height"].as_u64().unwrap();
     cluster.wait_for_height(height);
     let dir = cluster.nodes[1].dir.clone();
     let inspect = || run(thalweg().args(["inspect", "--json"]).arg(&dir));
