@@ -50,7 +50,7 @@ impl Chain {
             validators: (1..=4).map(|seed| Validator { public_key: key(seed), power: Power::new(1) }).collect(),
         };
         let mut rows = MemoryRows::default();
-        let (executor, changes) = Executor::open(app::open(application), &genesis, &rows);
+        let (executor, changes) = Executor::open(app::open(application).expect("it is ours"), &genesis, &rows);
         rows.apply(changes.unwrap_or_default());
         let random = Box::new(Transcript::new("thalweg bench v1").stream());
         Self { executor, rows, random, sequence: 0 }
@@ -108,7 +108,7 @@ fn execution(criterion: &mut Criterion) {
             let block = chain.block(first..first + u64::from(BLOCK_COMMANDS));
             chain.execute(&block);
         }
-        let name = app::open(application).name();
+        let name = application.as_str();
         let mut group = criterion.benchmark_group(name);
         group.sample_size(20).throughput(Throughput::Elements(BLOCK_COMMANDS.into()));
         group.bench_function("execute", |bencher| {

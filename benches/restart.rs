@@ -62,7 +62,8 @@ fn block(height: Height, random: &mut impl Iterator<Item = u64>) -> Block {
 fn open(directory: &Path) -> (Storage, Executor, Recovered) {
     let genesis = genesis();
     let (storage, recovered) = Storage::open(Settings::new(directory, genesis.chain_id())).expect("opens");
-    let (executor, changes) = Executor::open(app::open(ApplicationName::Kv), &genesis, &storage.reader());
+    let (executor, changes) =
+        Executor::open(app::open(ApplicationName::Kv).expect("it is ours"), &genesis, &storage.reader());
     if let Some(changes) = changes {
         storage.port().commit(executor.tip().height, changes);
     }

@@ -235,17 +235,18 @@ impl Decider {
     }
 
     fn watch(&mut self, now: Time, event: Event) {
-        tracing::debug!(height = %self.height, ?event, "instance");
+        let (height, instance) = (self.height.get(), self.electorate.id);
+        tracing::debug!(height, ?instance, ?event, "instance");
         match &event {
             Event::RoundEntered { round } => self.ports.round.store(*round, Ordering::Relaxed),
             Event::RoundTimedOut { round } => {
                 self.ports.notice(Notice::RoundTimedOut { height: self.height, round: *round });
             }
             Event::Fatal { what } => {
-                tracing::error!(height = %self.height, what, "more than a third of the voting power is faulty");
+                tracing::error!(height, ?instance, what, "more than a third of the voting power is faulty");
             }
             Event::Equivocated { validator, round } => {
-                tracing::warn!(height = %self.height, validator = %validator, round, "a validator equivocated");
+                tracing::warn!(height, ?instance, %validator, round, "a validator equivocated");
                 let (height, round, validator) = (self.height, *round, *validator);
                 self.ports.notice(Notice::Equivocated { height, round, validator });
             }

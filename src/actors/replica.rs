@@ -153,9 +153,7 @@ impl Replica {
     }
 
     fn step(&mut self, input: Input, ctx: &mut Context<Self>) {
-        if let Some((what, height)) = milestone(&input) {
-            tracing::debug!(what, ?height, "replica");
-        }
+        log(&input);
         let mut outbox = std::mem::take(&mut self.outbox);
         self.brain.step(self.ports.clock.now(), input, &mut outbox);
         for effect in outbox.effects.drain(..) {
@@ -164,10 +162,10 @@ impl Replica {
         for event in outbox.events.drain(..) {
             self.ports.metrics.replica(&event);
             if let Event::StateMismatch { height } = event {
-                tracing::error!(%height, "more than a third of the voting power signed another state");
+                tracing::error!(height = height.get(), "more than a third of the voting power signed another state");
             }
             if let Event::Diverged { height, validator } = event {
-                tracing::warn!(%height, %validator, "a validator has another header than ours");
+                tracing::warn!(height = height.get(), %validator, "a validator has another header than ours");
             }
             if let Some(notice) = notice(&event) {
                 self.ports.notice(notice);
@@ -175,7 +173,7 @@ impl Replica {
             if let Event::Syncing { is_syncing: false, executed, .. } = event
                 && self.sync_logged.take().is_some()
             {
-                tracing::info!(height = %executed, "caught up");
+                tracing::info!(height = executed.get(), "caught up");
             }
         }
         self.outbox = outbox;
@@ -343,7 +341,7 @@ impl Replica {
         });
         ctx.spawn(durable.into_actor(self).map(move |durable, replica, ctx| {
             if durable.is_ok() {
-                tracing::info!(above = %through, "rejoining: this validator votes again above that height");
+                tracing::info!(height = through.get(), "rejoining: this validator votes again above that height");
                 replica.step(Input::Abstained { through }, ctx);
             }
         }));
@@ -406,10 +404,18 @@ impl Replica {
         }
         self.sync_logged = Some(now);
         let filled = usize::try_from(progress.percent() / 5).unwrap_or(0);
-        let Progress { executed, target, .. } = progress;
+        let (height, target) = (progress.executed.get(), progress.target.get());
         let (percent, blocks_per_second) = (progress.percent(), progress.blocks_per_second());
         let seconds_left = progress.left().map(|left| left.as_secs());
-        tracing::info!(%executed, %target, percent, blocks_per_second, seconds_left, "catching up [{:<20}]", "#".repeat(filled));
+        tracing::info!(
+            height,
+            target,
+            percent,
+            blocks_per_second,
+            seconds_left,
+            "catching up [{:<20}]",
+            "#".repeat(filled)
+        );
     }
 
     fn arm(&mut self, ctx: &mut Context<Self>) {
@@ -434,17 +440,20 @@ fn notice(event: &Event) -> Option<Notice> {
     }
 }
 
-/// The stations of a command's way through this replica, for the log: with those of its instance they show where the
-/// time goes.
-fn milestone(input: &Input) -> Option<(&'static str, Option<Height>)> {
+/// The stations of a command's and of a height's way through this replica: with those of its instance they show where
+/// the time goes.
+fn log(input: &Input) {
     match input {
-        Input::Submit { .. } => Some(("submitted", None)),
-        Input::Forwarded { .. } => Some(("forwarded here", None)),
-        Input::Build { slot, .. } => Some(("asked to propose", Some(slot.height))),
-        Input::Decided { block } => Some(("decided", Some(block.height))),
-        Input::Recorded { height } => Some(("recorded", Some(*height))),
-        Input::Executed { header, .. } => Some(("executed", Some(header.height))),
-        _ => None,
+        Input::Submit { command, .. } => tracing::debug!(command = %command.id(), "submitted"),
+        Input::Forwarded { .. } => tracing::debug!("forwarded here"),
+        Input::Build { slot, .. } => tracing::debug!(height = slot.height.get(), "asked to propose"),
+        Input::Decided { block } => tracing::debug!(height = block.height.get(), "decided"),
+        Input::Recorded { height } => tracing::debug!(height = height.get(), "recorded"),
+        Input::Executed { header, receipts, .. } => {
+            let (height, commands, state_root) = (header.height.get(), receipts.len(), header.state_root);
+            tracing::debug!(height, commands, ?state_root, "executed");
+        }
+        _ => {}
     }
 }
 
@@ -495,7 +504,7 @@ impl Receive<Behind> for Replica {
 
     fn receive(&mut self, Behind { height }: Behind, _: &mut Self::Context) {
         // Peers announce how far they are, and the block is fetched from one of them with its certificate.
-        tracing::debug!(%height, "decided elsewhere");
+        tracing::debug!(height = height.get(), "decided elsewhere");
     }
 }
 

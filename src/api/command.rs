@@ -12,7 +12,6 @@ use super::{
 };
 use crate::{
     app::{Command, Receipt, Status},
-    crypto::Transcript,
     replica::Fate,
     types::{Digest, Height},
 };
@@ -134,11 +133,11 @@ impl Shared {
     /// The application refuses the operation, it is too large, or the machine has no randomness.
     pub fn command(&self, operation: &Operation, idempotency_key: Option<&[u8]>) -> Result<Command, Problem> {
         let body = self.encode(operation)?;
-        let (client, expires_at_height) = match idempotency_key {
-            Some(key) => (Transcript::new("thalweg idempotency key v1").bytes(key).finish(), None),
-            None => (random_client()?, Some(self.height().plus(self.settings.chain.retention_heights))),
-        };
-        Ok(Command { client, sequence: 0, expires_at_height, body })
+        if let Some(key) = idempotency_key {
+            return Ok(Command::idempotent(key, body));
+        }
+        let expires_at_height = Some(self.height().plus(self.settings.chain.retention_heights));
+        Ok(Command { client: random_client()?, sequence: 0, expires_at_height, body })
     }
 
     fn encode(&self, operation: &Operation) -> Result<Bytes, Problem> {

@@ -1,5 +1,7 @@
 //! What an embedder implements.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
@@ -42,7 +44,7 @@ pub struct CheckError(
 /// Replicas stay equal only if every method is a function of its arguments: no clock, no randomness, no iteration
 /// over unordered maps. Keys of the state are the application's own, any bytes.
 pub trait Application: Send + Sync {
-    /// Its name in genesis.
+    /// Its name. Genesis has the names of this program's own applications; for all others it says `embedded`.
     fn name(&self) -> &'static str;
 
     /// Writes the initial state.
@@ -64,6 +66,29 @@ pub trait Application: Send + Sync {
     /// # Errors
     /// [`CheckError`] for questions that make no sense.
     fn query(&self, state: &State<'_>, question: &[u8]) -> Result<Option<Bytes>, CheckError>;
+}
+
+/// One application for whoever executes and whoever only checks and asks.
+impl<A: Application + ?Sized> Application for Arc<A> {
+    fn name(&self) -> &'static str {
+        (**self).name()
+    }
+
+    fn genesis(&self, state: &mut State<'_>) {
+        (**self).genesis(state);
+    }
+
+    fn check(&self, body: &[u8]) -> Result<(), CheckError> {
+        (**self).check(body)
+    }
+
+    fn execute(&self, state: &mut State<'_>, height: Height, body: &[u8]) -> Receipt {
+        (**self).execute(state, height, body)
+    }
+
+    fn query(&self, state: &State<'_>, question: &[u8]) -> Result<Option<Bytes>, CheckError> {
+        (**self).query(state, question)
+    }
 }
 
 #[cfg(test)]

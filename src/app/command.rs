@@ -26,6 +26,13 @@ pub struct Command {
 }
 
 impl Command {
+    /// A command of which every field follows from key and body, so that every node makes the same one at any time, and
+    /// it is executed once (`OB-4`); hence it cannot expire.
+    pub fn idempotent(key: &[u8], body: Bytes) -> Self {
+        let client = Transcript::new("thalweg idempotency key v1").bytes(key).finish();
+        Self { client, sequence: 0, expires_at_height: None, body }
+    }
+
     /// The hash of all fields, by which the command is executed exactly once.
     pub fn id(&self) -> Digest {
         Transcript::new("thalweg command v1")

@@ -20,10 +20,11 @@ pub use state::{BadProof, Leaf, Level, Proof, State, hash_value, prove};
 
 use crate::config::ApplicationName;
 
-/// Opens an embedded application.
-pub fn open(name: ApplicationName) -> Box<dyn Application> {
+/// Opens an application that this program has; `None` for one that the embedding program brings along.
+pub fn open(name: ApplicationName) -> Option<Box<dyn Application>> {
     match name {
-        ApplicationName::Kv => Box::new(kv::KeyValue),
-        ApplicationName::Noop => Box::new(noop::Noop),
+        ApplicationName::Kv => Some(Box::new(kv::KeyValue)),
+        ApplicationName::Noop => Some(Box::new(noop::Noop)),
+        ApplicationName::Embedded => None,
     }
 }

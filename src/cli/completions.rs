@@ -18,10 +18,36 @@ pub(super) struct Arguments {
     shell: Shell,
 }
 
-/// Prints them for the whole command line.
-pub(super) fn run(arguments: &Arguments, mut command: Command) -> Result<ExitCode, Failure> {
-    let mut script = Vec::new();
-    clap_complete::generate(arguments.shell, &mut command, "thalweg", &mut script);
-    output::bytes(&script)?;
+/// Prints them for a command line.
+pub(super) fn run(arguments: &Arguments, command: &Command) -> Result<ExitCode, Failure> {
+    output::bytes(&script(arguments.shell, command))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What is hidden from help is hidden from shells too.
+fn script(shell: Shell, command: &Command) -> Vec<u8> {
+    let shown = command.get_subcommands().filter(|subcommand| !subcommand.is_hide_set()).cloned();
+    let mut command = Command::new("thalweg").args(command.get_arguments().cloned()).subcommands(shown);
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut command, "thalweg", &mut script);
+    script
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Arg, ValueEnum as _};
+
+    use super::*;
+
+    #[test]
+    fn every_shell_completes_what_help_shows_and_nothing_else() {
+        let command = Command::new("thalweg")
+            .arg(Arg::new("json").long("json"))
+            .subcommand(Command::new("shown"))
+            .subcommand(Command::new("secret").hide(true));
+        for shell in Shell::value_variants() {
+            let script = String::from_utf8(script(*shell, &command)).unwrap();
+            assert!(script.contains("shown") && script.contains("json") && !script.contains("secret"), "{shell}");
+        }
+    }
 }

@@ -17,6 +17,8 @@ mod inspect;
 mod localnet;
 #[cfg(feature = "node")]
 mod logging;
+#[cfg(feature = "node")]
+mod metrics;
 mod output;
 mod simulate;
 #[cfg(feature = "node")]
@@ -31,7 +33,17 @@ use failure::Failure;
 
 /// A Byzantine fault tolerant consensus runtime.
 #[derive(Debug, Parser)]
-#[command(name = "thalweg", version, propagate_version = true, max_term_width = 100)]
+#[command(
+    name = "thalweg",
+    version,
+    propagate_version = true,
+    max_term_width = 100,
+    after_help = "Begin with:
+  thalweg localnet                     # four validators on this machine
+  thalweg put river 'to the sea'       # in another terminal
+  thalweg get river --node http://127.0.0.1:8703
+  thalweg help COMMAND                 # each with an example"
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -73,9 +85,15 @@ enum Command {
     #[cfg(feature = "node")]
     #[command(name = "command")]
     Fate(client::CommandArguments),
+    #[cfg(feature = "node")]
+    Events(client::EventsArguments),
+    #[cfg(feature = "node")]
+    Doctor(client::DoctorArguments),
     Verify(verify::Arguments),
     Inspect(inspect::Arguments),
     Simulate(simulate::Arguments),
+    #[cfg(feature = "node")]
+    Metrics(metrics::Arguments),
     Completions(completions::Arguments),
 }
 
@@ -112,10 +130,16 @@ pub fn main() -> ExitCode {
         Command::Certificate(arguments) => client::certificate(&arguments),
         #[cfg(feature = "node")]
         Command::Fate(arguments) => client::command(&arguments, json),
+        #[cfg(feature = "node")]
+        Command::Events(arguments) => client::events(&arguments, json),
+        #[cfg(feature = "node")]
+        Command::Doctor(arguments) => client::doctor(&arguments, json),
         Command::Inspect(arguments) => inspect::run(&arguments, json),
         Command::Verify(arguments) => verify::run(&arguments, json),
         Command::Simulate(arguments) => simulate::run(&arguments, json),
-        Command::Completions(arguments) => completions::run(&arguments, Cli::command()),
+        #[cfg(feature = "node")]
+        Command::Metrics(_) => metrics::run(json),
+        Command::Completions(arguments) => completions::run(&arguments, &Cli::command()),
     };
     done.unwrap_or_else(|failure| failure.report(json))
 }

@@ -11,7 +11,10 @@ use clap::Args;
 use rustix::process::{Signal, getpid, kill_process};
 
 use super::{Failure, logging};
-use crate::config::{Identity, NodeConfig};
+use crate::{
+    config::{Identity, NodeConfig},
+    node::Replica,
+};
 
 /// Run one node in the foreground; SIGTERM stops it cleanly.
 #[derive(Debug, Args)]
@@ -73,7 +76,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     }
     let rejoin = arguments.rejoin.then(super::cluster::fresh_salt).transpose();
     let rejoin = rejoin.map_err(|error| Failure::failed("--rejoin", error))?;
-    Ok(crate::node::run(config, identity, rejoin))
+    let http = config.http.listen;
+    let parts = Replica::builder().identity(identity).configuration(config).http(http).rejoin(rejoin);
+    let spec = parts.build().map_err(|error| Failure::Usage(error.to_string()))?;
+    Ok(crate::node::run(spec))
 }
 
 fn assignment(text: &str) -> Result<(String, String), &'static str> {

@@ -10,7 +10,7 @@ use crate::{
     types::{CrashModel, Digest, Height, PublicKey, Validator, ValidatorSet, ValidatorSetError},
 };
 
-/// An embedded application.
+/// Which application executes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ApplicationName {
@@ -19,10 +19,12 @@ pub enum ApplicationName {
     Kv,
     /// Does nothing, for measurements.
     Noop,
+    /// One that the program brings along which embeds the replica.
+    Embedded,
 }
 
 impl ApplicationName {
-    /// All of them.
+    /// Those that this program has.
     pub const ALL: [Self; 2] = [Self::Kv, Self::Noop];
 
     /// The name in configuration and on the command line.
@@ -30,6 +32,7 @@ impl ApplicationName {
         match self {
             Self::Kv => "kv",
             Self::Noop => "noop",
+            Self::Embedded => "embedded",
         }
     }
 }

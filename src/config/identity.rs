@@ -2,10 +2,10 @@
 
 use std::{path::Path, sync::Arc};
 
-use super::{Genesis, NodeConfig, Problem, Problems};
+use super::{Genesis, GenesisError, NodeConfig, Problem, Problems};
 use crate::{
     crypto::SecretKey,
-    types::{ValidatorIndex, ValidatorSet},
+    types::{PublicKey, ValidatorIndex, ValidatorSet},
 };
 
 /// Who a node is, and on which chain.
@@ -21,7 +21,38 @@ pub struct Identity {
     pub peer_key: SecretKey,
 }
 
+/// Why genesis and keys do not belong together.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum IdentityError {
+    /// Genesis is wrong in itself.
+    #[error("genesis: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Genesis(Vec<GenesisError>),
+    /// The key is nobody's here.
+    #[error("{0} is not a validator of this genesis")]
+    Stranger(PublicKey),
+    /// One key for two purposes.
+    #[error("the key of the peer id is the consensus key, which signs votes and nothing else")]
+    SharedKey,
+}
+
 impl Identity {
+    /// Puts genesis and keys together that are here already.
+    ///
+    /// # Errors
+    /// [`IdentityError`].
+    pub fn new(genesis: Genesis, validator_key: Option<SecretKey>, peer_key: SecretKey) -> Result<Self, IdentityError> {
+        let validators = genesis.validate().map_err(IdentityError::Genesis)?;
+        let place = |key: SecretKey| {
+            let public_key = key.public_key();
+            validators.index_of(&public_key).map(|index| (index, key)).ok_or(IdentityError::Stranger(public_key))
+        };
+        let validator = validator_key.map(place).transpose()?;
+        if validator.as_ref().is_some_and(|(_, key)| key.public_key() == peer_key.public_key()) {
+            return Err(IdentityError::SharedKey);
+        }
+        Ok(Self { genesis: Arc::new(genesis), validators, validator, peer_key })
+    }
+
     /// Reads genesis and keys and checks that they belong together.
     ///
     /// # Errors

@@ -12,7 +12,7 @@ mod peer_id;
 
 pub use genesis::{ApplicationName, Genesis, GenesisError};
 pub use genesis_file::{GenesisFileError, GenesisFileFault};
-pub use identity::Identity;
+pub use identity::{Identity, IdentityError};
 pub use multiaddr::{AddressError, check_address, check_peer_address};
 pub use node::{
     ConsensusSection, Defaults, HttpSection, LogFormat, LogLevel, LogSection, MempoolSection, NetworkSection,

@@ -2,8 +2,8 @@
 //! the network exists.
 //!
 //! Accepts less than libp2p does: `/ip4|ip6|dns|dns4|dns6/HOST/tcp/PORT` and `/…/udp/PORT/quic-v1`, with `/p2p/ID`
-//! behind it for a peer, whose whole address may also be behind a name: `/dnsaddr/HOST/p2p/ID`. What is accepted here,
-//! libp2p parses.
+//! behind it for a peer, whose whole address may also be behind a name: `/dnsaddr/HOST/p2p/ID`. Replicas of one process
+//! also find each other at `/memory/NUMBER`. What is accepted here, libp2p parses.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -55,6 +55,12 @@ pub fn check_peer_address(text: &str) -> Result<(), AddressError> {
 fn endpoint(text: &str) -> Result<&str, AddressError> {
     let (kind, rest) = component(text).ok_or(AddressError::Host)?;
     let (host, rest) = component(rest).ok_or(AddressError::Host)?;
+    if kind == "memory" {
+        return match host.parse::<u64>() {
+            Ok(1..) => Ok(rest),
+            _ => Err(AddressError::Host),
+        };
+    }
     let is_host = match kind {
         "ip4" => host.parse::<Ipv4Addr>().is_ok(),
         "ip6" => host.parse::<Ipv6Addr>().is_ok(),
@@ -94,7 +100,8 @@ mod tests {
     use super::*;
 
     const ID: &str = "12D3KooWK99VoVxNE7XzyBwXEzW7xhK7Gpv85r9F3V3fyKSUKPH5";
-    const GOOD: [&str; 6] = [
+    const GOOD: [&str; 7] = [
+        "/memory/7",
         "/ip4/127.0.0.1/tcp/4700",
         "/ip4/0.0.0.0/udp/4700/quic-v1",
         "/ip6/::1/tcp/0",

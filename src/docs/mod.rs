@@ -2,8 +2,8 @@
 //!
 //! Start with [`architecture`]; [`glossary`] fixes the words; [`rules`] lists the rule ids that no folder's header
 //! declares; [`api`] says what the OpenAPI document cannot; [`network`] lists what floods, lies and slowness cost whom;
-//! [`protocols`] shows on paper how other protocols sit on the contract of an instance. What would cost more than a day
-//! to undo is argued in [`decisions`].
+//! [`metrics`] and [`logs`] are what a node tells its operator; [`protocols`] shows on paper how other protocols sit on
+//! the contract of an instance. What would cost more than a day to undo is argued in [`decisions`].
 
 /// Where things live, what runs, and the way of a message.
 pub mod architecture {
@@ -28,6 +28,16 @@ pub mod api {
 /// Pitfalls and answers, limits, penalties, how peers are found.
 pub mod network {
     #![doc = include_str!("network.md")]
+}
+
+/// Every metric, made from the code's table.
+pub mod metrics {
+    #![doc = include_str!("metrics.md")]
+}
+
+/// What a node writes to its log, and how to follow a height through all of them.
+pub mod logs {
+    #![doc = include_str!("logs.md")]
 }
 
 /// The rules of the ordering brain, by id.

@@ -6,6 +6,7 @@
 
 mod family;
 mod label;
+mod page;
 pub mod table;
 #[cfg(test)]
 mod tests;
@@ -14,6 +15,7 @@ use std::{sync::Arc, time::Duration};
 
 use family::{PerLabel, Registrar};
 pub use label::{Actor, Direction, Label, MessageKind, Outcome, PeerState, Refusal, VoteKind};
+pub use page::page;
 use prometheus::{Gauge, Histogram, IntCounter, IntGauge, Registry, TextEncoder};
 
 use crate::{

@@ -35,6 +35,17 @@ pub enum Shape {
     Histogram(&'static [f64]),
 }
 
+impl Shape {
+    /// Its kind in Prometheus' words.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge | Self::Real => "gauge",
+            Self::Histogram(_) => "histogram",
+        }
+    }
+}
+
 /// A label with all its values.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Axis {

@@ -96,6 +96,20 @@ impl NodeBackend {
         QueueView { actor: actor.as_str(), depth, depth_max: MAILBOX }
     }
 
+    /// Whether a command may be handed over.
+    pub(super) fn check(&self, body: &[u8]) -> Result<(), CheckError> {
+        let bytes_max = usize::try_from(self.genesis.command_bytes_max).unwrap_or(usize::MAX);
+        if body.len() > bytes_max {
+            return Err(CheckError(format!("the command has {} bytes; at most {bytes_max}", body.len())));
+        }
+        self.app.check(body)
+    }
+
+    /// Asks the application about the committed state.
+    pub(super) fn answer(&self, question: &[u8]) -> Result<Option<Bytes>, CheckError> {
+        self.app.query(&app::State::new(&self.reader), question)
+    }
+
     /// Reads block on the disk at times: they run on a thread for blocking work.
     fn blocking<T: Send + 'static>(
         &self,
@@ -184,8 +198,7 @@ impl Backend for NodeBackend {
     fn read(&self, key: Bytes) -> Pending<Result<Answer, Refusal>> {
         // The state read is at this height or above: the store shows a block before its height is published.
         let height = *self.heights.borrow();
-        let state = app::State::new(&self.reader);
-        let value = self.app.query(&state, &key);
+        let value = self.answer(&key);
         ready(value.map(|value| Answer { height, value }).map_err(Refusal::Invalid))
     }
 

@@ -1,30 +1,39 @@
-//! A node's process: puts the parts together, starts and stops them in order, and is the only place that gives time
-//! to brains.
+//! A replica with all its parts: puts them together, starts and stops them in order, and is the only place that gives
+//! time to brains. [`Replica`] is the handle of one who embeds it; [`run`] is a process of its own around it.
 //!
 //! Order of the start: files and keys, journal and store, the application at its tip, the swarm, the actors, HTTP. Order
 //! of the stop: HTTP (requests in progress get a moment), the swarm, the actors, the store. See [`exit`] for how it
 //! may end.
 
 mod backend;
+mod builder;
 mod disk_watch;
 pub mod exit;
 mod figures;
+mod patience;
+mod replica;
 #[cfg(test)]
 mod tests;
 mod watch;
 mod wiring;
 
 use std::{
+    io,
+    path::Path,
     process::ExitCode,
     time::{Duration, Instant},
 };
 
+pub use self::{
+    builder::{BuildError, Builder, Spec},
+    replica::{Committed, CommittedBlock, End, Follow, Replica, Submission, SubmitError},
+};
 pub use crate::actors::storage::{OpenError as StorageError, StoreView};
 use crate::{
     actors::{network, storage},
     app,
-    config::{Identity, NodeConfig},
-    journal::Salt,
+    config::Genesis,
+    journal::{self, Salt},
 };
 
 /// Why a node did not start. The message says what to do.
@@ -53,7 +62,13 @@ pub enum StartError {
     Network(#[from] network::NetworkFault),
     /// The HTTP server cannot listen.
     #[error("http: cannot listen on {0}: {1}")]
-    Http(std::net::SocketAddr, std::io::Error),
+    Http(std::net::SocketAddr, io::Error),
+    /// There is no thread to be had.
+    #[error("cannot start a thread: {0}")]
+    Thread(io::Error),
+    /// A part panicked on the way up: a bug.
+    #[error("a part panicked while it was started")]
+    Panicked,
 }
 
 impl StartError {
@@ -78,19 +93,42 @@ impl StartError {
     }
 }
 
-/// Runs a node in the foreground until SIGTERM or SIGINT, and returns its exit status (see [`exit`]). With a salt for
-/// it, a lost journal is replaced by one that lets it rejoin (`OB-10`).
-pub fn run(config: NodeConfig, identity: Identity, rejoin: Option<Salt>) -> ExitCode {
+/// Makes a data directory with an empty journal, for a replica that has never run: one that may have voted must not
+/// start with an empty one (`OB-10`). `thalweg genesis` does the same.
+///
+/// # Errors
+/// There is a journal already, or the directory cannot be written.
+pub fn create_store(directory: &Path, genesis: &Genesis) -> Result<(), journal::OpenError> {
+    let no_randomness = |error| journal::Fault::Disk { doing: "salting", segment: 0, source: io::Error::other(error) };
+    let mut salt = [0; 16];
+    getrandom::fill(&mut salt).map_err(no_randomness)?;
+    journal::create_in(directory, genesis.chain_id(), Salt::new(salt))
+}
+
+/// Runs a replica in the foreground until SIGTERM or SIGINT, and returns the process's exit status (see [`exit`]).
+pub fn run(spec: Spec) -> ExitCode {
     end_on_panic();
-    let system = actix_rt::System::new();
-    match system.block_on(async move {
-        let node = wiring::Node::start(&config, &identity, rejoin).await?;
-        node.run_until(asked_to_stop()).await;
-        Ok::<_, StartError>(())
-    }) {
-        Ok(()) => ExitCode::from(exit::OK),
-        Err(error) => ExitCode::from(error.report()),
+    let started = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(StartError::Thread)
+        .and_then(|runtime| Ok((runtime, spec.start()?)));
+    let (runtime, replica) = match started {
+        Ok(started) => started,
+        Err(error) => return ExitCode::from(error.report()),
+    };
+    let ended = runtime.block_on(async {
+        tokio::select! {
+            () = asked_to_stop() => None,
+            end = replica.ended() => Some(end),
+        }
+    });
+    if ended.is_some() {
+        // A stop in order would wait for what is gone.
+        std::process::exit(exit::PART_ENDED.into());
     }
+    replica.stop();
+    ExitCode::from(exit::OK)
 }
 
 async fn asked_to_stop() {

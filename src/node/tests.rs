@@ -1,4 +1,7 @@
-//! How a process ends when a part of it panics: this test binary again, which then runs [`doomed`] alone.
+//! An embedded replica ([`embedded`]), and how a process ends when a part of it panics: this test binary again, which
+//! then runs [`doomed`] alone.
+
+mod embedded;
 
 use std::process::{Command, Stdio};
 

@@ -1,6 +1,7 @@
 //! Who is started, in which order, and knows whom.
 
 use std::{
+    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicU32, AtomicU64},
@@ -11,7 +12,7 @@ use std::{
 use actix::prelude::*;
 use tokio::sync::{broadcast, mpsc, watch};
 
-use super::{StartError, backend::NodeBackend, disk_watch::DiskWatch, exit, watch::Watch};
+use super::{StartError, backend::NodeBackend, builder::Spec, disk_watch::DiskWatch, replica::End, watch::Watch};
 use crate::{
     actors::{
         Clock, Executor, NOTICES, Pacemaker, Ports, Router, Snapshot, Verifier,
@@ -20,9 +21,10 @@ use crate::{
         replica::Replica as ReplicaActor,
         storage::{self, Storage, StoragePort, StoreReader},
     },
-    api, app,
+    api::{self, port::Backend},
+    app::{self, Application},
     config::{Identity, NodeConfig},
-    journal::{Entry, Salt},
+    journal::Entry,
     metrics::{Actor as Mailbox, Metrics},
     protocol::Abstention,
     replica::{Recovered, Replica, Settings, last_checkpoint},
@@ -32,9 +34,10 @@ use crate::{
 /// What an answer to a peer may hold beyond one payload.
 const ANSWER_MARGIN: usize = 1 << 20;
 
-/// A running node.
+/// All parts, running.
 pub struct Node {
-    server: api::Server,
+    backend: Arc<NodeBackend>,
+    server: Option<api::Server>,
     port: NetworkPort,
     network: Network,
     storage: Storage,
@@ -51,11 +54,12 @@ impl Node {
     ///
     /// # Errors
     /// [`StartError`], with nothing left running.
-    pub async fn start(config: &NodeConfig, identity: &Identity, rejoin: Option<Salt>) -> Result<Self, StartError> {
+    pub async fn start(spec: &Spec) -> Result<Self, StartError> {
+        let Spec { config, identity, app, serves_http, rejoin } = spec;
         let chain = identity.genesis.chain_id();
         let metrics = Metrics::new(identity.genesis.protocol, identity.validators.len());
         let mut storage_settings = storage_settings(config, chain, &metrics);
-        storage_settings.rejoin = rejoin;
+        storage_settings.rejoin = *rejoin;
         storage_settings.lifetime = identity.genesis.protocol.lifetime();
         let (storage, recovered) = Storage::open(storage_settings)?;
         if recovered.abstention == Abstention::Everywhere && !can_rejoin(identity) {
@@ -64,8 +68,7 @@ impl Node {
         let port = storage.port();
         let reader = port.reader();
         app::check_store(&reader, &identity.genesis)?;
-        let (executor, initial) =
-            app::Executor::open(app::open(identity.genesis.application), &identity.genesis, &reader);
+        let (executor, initial) = app::Executor::open(Box::new(Arc::clone(app)), &identity.genesis, &reader);
         let tip = executor.tip().height;
         if let Some(changes) = initial {
             port.commit(tip, changes);
@@ -73,29 +76,50 @@ impl Node {
         metrics.mempool_capacity(config.mempool.bytes_max);
         let settings = network_settings(config, identity, &chain, last_counter(&recovered), &port).await?;
         let (network, network_port, events) = network::start(settings)?;
-        let ground = Ground { config, identity, storage: port, reader, network: network_port, metrics };
+        let ground = Ground { config, identity, app, storage: port, reader, network: network_port, metrics };
         let (executor, ports) = ground.start_actors(executor, recovered, events);
-        let server = ground.serve(&ports)?;
-        let http = server.address();
-        tracing::info!(chain = %identity.genesis.chain, height = %tip, validator = ?ground.me(), %http, "started");
+        let backend = Arc::new(ground.backend(&ports));
+        let server = serves_http.then(|| ground.serve(&backend)).transpose()?;
+        let http = server.as_ref().map(|server| tracing::field::display(server.address()));
+        let me = ground.me().map(ValidatorIndex::get);
+        tracing::info!(chain = %identity.genesis.chain, height = tip.get(), validator = me, http, "started");
         let watch = watch(&ports);
-        Ok(Self { server, port: ports.network, network, storage, executor, watch })
+        Ok(Self { backend, server, port: ports.network, network, storage, executor, watch })
     }
 
-    /// Runs until `stop`, then stops all parts in order. A part that ends by itself ends the process at once
-    /// ([`exit::PART_ENDED`]): a stop in order would wait for what is gone.
-    pub async fn run_until(mut self, stop: impl Future<Output = ()>) {
+    /// What the outside may ask of it.
+    pub fn backend(&self) -> Arc<NodeBackend> {
+        Arc::clone(&self.backend)
+    }
+
+    /// Where HTTP is served.
+    pub fn http(&self) -> Option<SocketAddr> {
+        self.server.as_ref().map(api::Server::address)
+    }
+
+    /// Runs until `stop`, then stops all parts in order, and tells how it ended. A part that ends by itself is told at
+    /// once: a stop in order would wait for what is gone.
+    pub async fn run_until(mut self, stop: impl Future<Output = ()>, tell: impl FnOnce(End)) {
+        let http_ended = async {
+            match &mut self.server {
+                Some(server) => drop(server.ended().await),
+                None => std::future::pending().await,
+            }
+        };
         let part = tokio::select! {
             () = stop => None,
             part = self.watch.next_end() => Some(part),
-            _ = self.server.ended() => Some("http"),
+            () = http_ended => Some("http"),
         };
         if let Some(part) = part {
             tracing::error!(part, "a part of the node ended by itself; the process ends");
-            std::process::exit(exit::PART_ENDED.into());
+            tell(End::Part(part));
+            return;
         }
         tracing::info!("stopping");
-        if tokio::time::timeout(HTTP_STOP_TIMEOUT, self.server.stop()).await.is_err() {
+        if let Some(server) = self.server
+            && tokio::time::timeout(HTTP_STOP_TIMEOUT, server.stop()).await.is_err()
+        {
             tracing::warn!("some clients did not take their answers");
         }
         self.port.shutdown();
@@ -105,6 +129,7 @@ impl Node {
         self.executor.stop();
         self.storage.shutdown();
         tracing::info!("stopped");
+        tell(End::Stopped);
     }
 }
 
@@ -188,6 +213,7 @@ async fn network_settings(
 struct Ground<'a> {
     config: &'a NodeConfig,
     identity: &'a Identity,
+    app: &'a Arc<dyn Application>,
     storage: StoragePort,
     reader: StoreReader,
     network: NetworkPort,
@@ -227,7 +253,7 @@ impl Ground<'_> {
             clock,
             protocol: genesis.protocol,
             set: Arc::clone(&self.identity.validators),
-            app: Arc::from(app::open(genesis.application)),
+            app: Arc::clone(self.app),
             diff_bytes_max: payload.saturating_add(ANSWER_MARGIN),
             status: Arc::new(watch::Sender::new(brain.status())),
             heights: Arc::new(watch::Sender::new(tip)),
@@ -275,10 +301,10 @@ impl Ground<'_> {
         }
     }
 
-    fn serve(&self, ports: &Ports) -> Result<api::Server, StartError> {
+    fn backend(&self, ports: &Ports) -> NodeBackend {
         let disk = DiskWatch::new(self.storage.gauges(), self.config.storage.free_bytes_min);
         actix_rt::spawn(disk.clone().run());
-        let backend = NodeBackend {
+        NodeBackend {
             app: Arc::clone(&ports.app),
             genesis: Arc::clone(&self.identity.genesis),
             clock: ports.clock,
@@ -296,7 +322,10 @@ impl Ground<'_> {
             set: Arc::clone(&self.identity.validators),
             me: self.me(),
             metrics: self.metrics.clone(),
-        };
+        }
+    }
+
+    fn serve(&self, backend: &Arc<NodeBackend>) -> Result<api::Server, StartError> {
         let http = &self.config.http;
         let settings = api::Settings {
             workers: http.workers,
@@ -305,6 +334,7 @@ impl Ground<'_> {
             body_bytes_total_max: http.body_bytes_total_max,
             ..api::Settings::new(http.listen, api::ChainFacts::new(&self.identity.genesis))
         };
-        api::Server::start(settings, Arc::new(backend)).map_err(|error| StartError::Http(http.listen, error))
+        api::Server::start(settings, Arc::clone(backend) as Arc<dyn Backend>)
+            .map_err(|error| StartError::Http(http.listen, error))
     }
 }

@@ -6,6 +6,7 @@
 mod dependency;
 mod edge;
 mod layout;
+mod log;
 mod purity;
 mod rule;
 mod source;
@@ -38,6 +39,11 @@ fn pure_half_names_no_clock_randomness_lock_float_device_or_runtime() {
 #[test]
 fn every_rule_stands_in_code_and_in_a_test() {
     assert_tidy(rule::find);
+}
+
+#[test]
+fn every_field_of_a_log_line_is_documented() {
+    assert_tidy(log::find);
 }
 
 #[test]

@@ -7,13 +7,20 @@ use std::{
 };
 
 use libp2p::{
-    Swarm, SwarmBuilder,
+    PeerId, Swarm, SwarmBuilder, Transport as _,
+    core::{
+        muxing::StreamMuxerBox,
+        transport::{Boxed, MemoryTransport},
+        upgrade::Version,
+    },
     dns::{ResolverConfig, ResolverOpts},
     gossipsub::{
         self, IdentTopic, IdentityTransform, MessageAuthenticity, PeerScoreParams, PeerScoreThresholds,
         TopicScoreParams, ValidationMode, WhitelistSubscriptionFilter,
     },
-    identify, noise, ping, request_response,
+    identify,
+    identity::Keypair,
+    noise, ping, request_response,
     swarm::NetworkBehaviour,
     tcp, yamux,
 };
@@ -81,6 +88,7 @@ pub(super) fn build(
         .with_tokio()
         .with_tcp(tcp::Config::default().nodelay(true), noise::Config::new, yamux::Config::default)?
         .with_quic()
+        .with_other_transport(in_process)?
         .with_dns_config(resolver, options)
         .with_behaviour(|_| behaviour(settings, gauges))?
         .with_swarm_config(|config| {
@@ -91,6 +99,12 @@ pub(super) fn build(
         .with_connection_timeout(handshake_timeout)
         .build();
     Ok(swarm)
+}
+
+/// Replicas of one process, without sockets: `/memory/NUMBER`. Authenticated like all others.
+fn in_process(key: &Keypair) -> Result<Boxed<(PeerId, StreamMuxerBox)>, Box<dyn std::error::Error + Send + Sync>> {
+    let transport = MemoryTransport::default().upgrade(Version::V1Lazy).authenticate(noise::Config::new(key)?);
+    Ok(transport.multiplex(yamux::Config::default()).boxed())
 }
 
 /// The machine's resolver without its cache: a name is asked for again at each dial, since the reason to dial again is

@@ -112,9 +112,10 @@ fn prepare(
     let _context = runtime.enter();
     let gauges = Arc::new(NetworkGauges::default());
     let mut swarm = behaviour::build(&settings, Arc::clone(&gauges)).map_err(NetworkFault::Build)?;
+    let mut listeners = Vec::new();
     for address in &settings.listen {
         let listened = swarm.listen_on(address.clone());
-        listened.map_err(|source| NetworkFault::Listen { address: address.clone(), source })?;
+        listeners.push(listened.map_err(|source| NetworkFault::Listen { address: address.clone(), source })?);
     }
     let (events, receiver) = mpsc::channel(settings.limits.events_max + CONTROL_RESERVE);
     let (orders, ordered) = mpsc::channel(settings.limits.orders_max);
@@ -134,7 +135,8 @@ fn prepare(
         salt: port::salt(&settings.node_key.peer_id(), settings.proof.as_ref().map_or(0, |proof| proof.counter)),
         frame_bytes_max: settings.limits.frame_bytes_max,
     };
-    let ends = Ends { orders: ordered, validators: watched, events, inbound: Arc::new(inbound), peers, stop };
+    let ends =
+        Ends { listeners, orders: ordered, validators: watched, events, inbound: Arc::new(inbound), peers, stop };
     Ok((Driver::new(settings, swarm, ends), port, receiver))
 }
 

@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use redb::{ReadOnlyDatabase, ReadableDatabase as _, ReadableTableMetadata as _};
+use redb::{DatabaseError, ReadOnlyDatabase, ReadableDatabase as _, ReadableTableMetadata as _};
 
 use super::{
     OnFault, OpenError, Snapshot,
@@ -20,6 +20,9 @@ use crate::{
 /// What a store holds.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct StoreView {
+    /// Whether its node closed it. One that was killed did not: then nothing else is told, since only the next start,
+    /// which may write, puts it in order.
+    pub was_closed: bool,
     /// The header of the last committed height; `None` before genesis is.
     pub tip: Option<Header>,
     /// How many rows each table has.
@@ -37,7 +40,10 @@ impl StoreView {
     /// # Errors
     /// [`OpenError`]: there is none, it is another chain's or version's, or the disk fails.
     pub fn read(data: &Path, chain: &Digest) -> Result<Self, OpenError> {
-        let database = ReadOnlyDatabase::open(Self::file(data)).map_err(failed)?;
+        let database = match ReadOnlyDatabase::open(Self::file(data)) {
+            Err(DatabaseError::RepairAborted) => return Ok(Self { was_closed: false, tip: None, rows: Vec::new() }),
+            opened => opened.map_err(failed)?,
+        };
         let transaction = database.begin_read().map_err(failed)?;
         holds(&transaction.open_table(META).map_err(failed)?, chain)?;
         let count = |table: Table| -> Result<_, Failed> {
@@ -48,6 +54,6 @@ impl StoreView {
         let base = Arc::new(Base::of(&database, OnFault::default())?);
         let snapshot = Snapshot { base, layers: Vec::new(), height: None };
         let tip = app::tip_height(&snapshot).and_then(|height| app::header(&snapshot, height));
-        Ok(Self { tip, rows })
+        Ok(Self { was_closed: true, tip, rows })
     }
 }

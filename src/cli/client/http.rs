@@ -123,7 +123,9 @@ impl Trouble {
 impl From<Trouble> for Failure {
     fn from(trouble: Trouble) -> Self {
         match trouble {
-            Trouble::Unreachable { .. } => Self::Failed(format!("no node answers; the last said: {trouble}")),
+            Trouble::Unreachable { .. } => {
+                Self::Failed(format!("no node answers, the last said: {trouble}; --node names others"))
+            }
             Trouble::Problem(problem) => Self::Refused(problem),
         }
     }

@@ -143,7 +143,8 @@ fn show_fields(document: &Value) -> Result<(), Failure> {
     output::bytes(format!("{}\n", table(&rows)).as_bytes())
 }
 
-fn word(value: &Value) -> String {
+/// A value as a word.
+pub(super) fn word(value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),
         Value::Bool(is_so) => if *is_so { "yes" } else { "no" }.to_owned(),

@@ -1,5 +1,7 @@
 //! A client of running nodes: single writes and reads, and where the nodes stand.
 
+mod doctor;
+mod events;
 mod http;
 mod kv;
 mod look;
@@ -10,6 +12,8 @@ mod submit;
 #[cfg(test)]
 pub(super) mod testing;
 
+pub(super) use doctor::{DoctorArguments, doctor};
+pub(super) use events::{EventsArguments, events};
 pub(super) use http::{Backoff, Client, Method, NodeArguments, Patience, Reply, Request, Trouble, is_retryable};
 pub(super) use kv::{DeleteArguments, GetArguments, PutArguments, delete, get, kv_path, put};
 pub(super) use look::{

@@ -1,19 +1,23 @@
 //! `thalweg status`: where nodes stand.
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{Client, NodeArguments, Request, Trouble};
+use super::{Backoff, Client, NodeArguments, Request, Trouble};
 use crate::cli::{Failure, output, table::table};
 
 /// Show where each node stands.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   thalweg status
+  thalweg status --wait 60      # until all take part
   thalweg status --json --node http://127.0.0.1:8700,http://127.0.0.1:8701")]
 pub(in crate::cli) struct StatusArguments {
+    /// First wait until every node takes part and is not behind, at most so long; fails when it is over.
+    #[arg(long, value_name = "SECONDS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=86_400))]
+    wait: u64,
     #[command(flatten)]
     nodes: NodeArguments,
 }
@@ -22,6 +26,7 @@ pub(in crate::cli) struct StatusArguments {
 /// an `error`.
 pub(in crate::cli) fn status(arguments: &StatusArguments, json: bool) -> Result<ExitCode, Failure> {
     let client = Client::new(arguments.nodes.node.clone());
+    let is_awaited = arguments.wait == 0 || wait_until_ready(&client, Duration::from_secs(arguments.wait));
     let answers: Vec<_> = client.nodes().iter().map(|node| (node, ask(&client, node))).collect();
     if json {
         for (node, answer) in &answers {
@@ -34,7 +39,24 @@ pub(in crate::cli) fn status(arguments: &StatusArguments, json: bool) -> Result<
         output::bytes(format!("{}\n", table(&rows)).as_bytes())?;
     }
     let answered = answers.iter().any(|(_, answer)| answer.is_ok());
-    Ok(if answered { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if answered && is_awaited { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Whether all nodes were ready in time. What is in the way of the last one is told.
+fn wait_until_ready(client: &Client, patience: Duration) -> bool {
+    let mut backoff = Backoff::new();
+    let why_not = |node: &String| match client.ask(node, &Request::get("/readyz")) {
+        Ok(reply) if reply.is_success() => None,
+        Ok(reply) => Some(reply.problem().to_string()),
+        Err(trouble) => Some(trouble.to_string()),
+    };
+    loop {
+        let Some(reason) = client.nodes().iter().find_map(why_not) else { return true };
+        if !backoff.try_pause(patience) {
+            output::say(format_args!("not ready in time: {reason}"));
+            return false;
+        }
+    }
 }
 
 fn ask(client: &Client, node: &str) -> Result<Value, Trouble> {
@@ -95,9 +117,23 @@ mod tests {
     #[test]
     fn succeeds_when_any_node_answers() {
         let node = FakeNode::start(|_| Answer::new(200, STATUS));
-        let ask = |nodes: Vec<String>| status(&StatusArguments { nodes: NodeArguments { node: nodes } }, true);
+        let ask = |node: Vec<String>| status(&StatusArguments { wait: 0, nodes: NodeArguments { node } }, true);
         assert_eq!(ask(vec![closed_port(), node.url()]), Ok(ExitCode::SUCCESS));
         assert_eq!(ask(vec![closed_port()]), Ok(ExitCode::FAILURE));
+    }
+
+    #[test]
+    fn waits_until_all_are_ready_and_says_who_is_not() {
+        let late = FakeNode::start(|earlier| match earlier {
+            0 => Answer::new(503, "{}"),
+            _ => Answer::new(200, STATUS),
+        });
+        let wait_for =
+            |wait: u64, node: Vec<String>| status(&StatusArguments { wait, nodes: NodeArguments { node } }, true);
+        assert_eq!(wait_for(20, vec![late.url()]), Ok(ExitCode::SUCCESS));
+        assert_eq!(late.requests()[1].line, "GET /readyz HTTP/1.1");
+        let busy = FakeNode::start(|_| Answer::new(503, "{}"));
+        assert_eq!(wait_for(1, vec![late.url(), busy.url()]), Ok(ExitCode::FAILURE));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Limits of values, and values that must fit each other.
 
-use super::{NodeConfig, Problem};
+use super::{NodeConfig, Problem, Problems};
 use crate::config::{AddressError, check_address, check_peer_address};
 
 const MINUTE_MS: u64 = 60_000;
@@ -8,6 +8,16 @@ const KIB: u64 = 1 << 10;
 const GIB: u64 = 1 << 30;
 
 impl NodeConfig {
+    /// Checks every limit.
+    ///
+    /// # Errors
+    /// [`Problems`] with everything that is wrong.
+    pub fn validate(&self) -> Result<(), Problems> {
+        let mut problems = Vec::new();
+        self.check(&mut problems);
+        if problems.is_empty() { Ok(()) } else { Err(Problems(problems)) }
+    }
+
     /// Adds everything that is out of its limits.
     pub(super) fn check(&self, problems: &mut Vec<Problem>) {
         self.check_addresses(problems);

@@ -18,6 +18,7 @@ use std::{
 use futures::{StreamExt as _, stream::FuturesUnordered};
 use libp2p::{
     PeerId, Swarm,
+    core::transport::ListenerId,
     gossipsub::IdentTopic,
     identify, mdns,
     request_response::OutboundRequestId,
@@ -54,6 +55,7 @@ const NOTICES_MAX: usize = 256;
 
 /// The ends of the channels to everyone else.
 pub(super) struct Ends {
+    pub listeners: Vec<ListenerId>,
     pub orders: mpsc::Receiver<Order>,
     pub validators: watch::Receiver<BTreeSet<PublicKey>>,
     pub events: mpsc::Sender<NetworkEvent>,
@@ -142,6 +144,14 @@ impl Driver {
 
     /// Runs until told to stop, until all ports are gone, or until nobody receives events.
     pub async fn run(mut self) {
+        self.serve().await;
+        // An address within the process outlives its swarm unless it is given back.
+        for listener in std::mem::take(&mut self.ends.listeners) {
+            self.swarm.remove_listener(listener);
+        }
+    }
+
+    async fn serve(&mut self) {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let events = self.ends.events.clone();
