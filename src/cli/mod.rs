@@ -5,6 +5,8 @@
 //! that makes no sense (flags, configuration). Without the feature `node` only what needs no network is offered.
 
 #[cfg(feature = "node")]
+mod bench;
+#[cfg(feature = "node")]
 mod client;
 mod cluster;
 mod failure;
@@ -70,6 +72,8 @@ enum Command {
     #[cfg(feature = "node")]
     #[command(name = "command")]
     Fate(client::CommandArguments),
+    #[cfg(feature = "node")]
+    Bench(bench::Arguments),
     Verify(verify::Arguments),
     Simulate(simulate::Arguments),
 }
@@ -105,6 +109,8 @@ pub fn main() -> ExitCode {
         Command::Certificate(arguments) => client::certificate(&arguments),
         #[cfg(feature = "node")]
         Command::Fate(arguments) => client::command(&arguments, json),
+        #[cfg(feature = "node")]
+        Command::Bench(arguments) => bench::run(&arguments, json),
         Command::Verify(arguments) => verify::run(&arguments, json),
         Command::Simulate(arguments) => simulate::run(&arguments, json),
     };

@@ -8,7 +8,9 @@ mod status;
 #[cfg(test)]
 pub(super) mod testing;
 
-pub(super) use http::{Backoff, Client, Method, NodeArguments, Patience, Reply, Request, Trouble, is_retryable};
+pub(super) use http::{
+    Backoff, Client, Method, NodeArguments, Patience, Reply, Request, Trouble, base_url, is_retryable,
+};
 pub(super) use kv::{DeleteArguments, GetArguments, PutArguments, delete, get, kv_path, put};
 pub(super) use look::{
     BlockArguments, CertificateArguments, CommandArguments, PeersArguments, ValidatorsArguments, block, certificate,
