@@ -1,6 +1,6 @@
 //! Making a measurement: the cluster, the load on it, the crash in the middle, and what it all costs.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use tokio::time::{Instant, sleep_until};
 
@@ -18,6 +18,14 @@ pub(super) struct Bench {
     targets: Targets,
     /// Ours to be killed and stopped; `None`: they run already.
     trial: Option<Trial>,
+}
+
+/// What is done at a moment of a measurement.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Act {
+    Begin,
+    Kill,
+    End,
 }
 
 /// What is known of the nodes at one moment.
@@ -66,30 +74,25 @@ impl Bench {
         let load = load::run(plan, targets, &tally, end);
         tokio::pin!(load);
         let processes = trial.as_ref().map(Trial::processes).unwrap_or_default();
+        let script = [(began, Act::Begin), (middle, Act::Kill), (end, Act::End)];
+        let mut script = script.into_iter().filter(|(_, act)| *act != Act::Kill || victim.is_some()).peekable();
         let (mut before, mut after, mut is_killed) = (None, None, false);
         loop {
-            let next = match (&before, &after) {
-                (None, _) => began,
-                (_, None) if victim.is_some() && !is_killed => middle,
-                (_, None) => end,
-                _ => end + plan.duration,
-            };
+            let next = script.peek().map(|(at, _)| *at);
             tokio::select! {
                 () = &mut load => break,
-                death = next_death(trial), if victim.is_none_or(|_| !is_killed) => {
+                death = next_death(trial), if !is_killed => {
                     return Err(Failure::Failed(format!("node {} ended by {}", death.0, death.1)));
                 }
                 () = progress.tick() => progress.tell(&tally),
-                () = sleep_until(next) => match next {
-                    next if next == began && before.is_none() => before = Some(Costs::take(&processes)),
-                    next if Some(next) == victim.map(|_| middle) && !is_killed => {
+                () = sleep_until(next.unwrap_or(end)), if next.is_some() => match script.next() {
+                    Some((_, Act::Begin)) => before = Some(Costs::take(&processes)),
+                    Some((_, Act::Kill)) => {
                         is_killed = true;
-                        if let (Some(trial), Some(victim)) = (trial.as_mut(), victim) {
-                            trial.kill(victim);
-                        }
+                        trial.iter_mut().zip(victim).for_each(|(trial, victim)| trial.kill(victim));
                     }
-                    _ if after.is_none() => after = Some(Costs::take(&processes)),
-                    _ => {}
+                    Some((_, Act::End)) => after = Some(Costs::take(&processes)),
+                    None => {}
                 },
             }
         }
@@ -97,7 +100,11 @@ impl Bench {
         let before = before.unwrap_or_else(|| Costs::take(&processes));
         let after = after.unwrap_or_else(|| Costs::take(&processes));
         let parts: Vec<_> = tally.lengths().into_iter().zip(tally.parts()).collect();
+        let mut errors = BTreeMap::<_, u64>::new();
         for (what, commands) in parts.iter().flat_map(|(_, part)| &part.errors) {
+            *errors.entry(what).or_default() += commands;
+        }
+        for (what, commands) in errors {
             output::say(format_args!("{commands} commands ended with: {what}"));
         }
         if parts.iter().all(|(_, part)| part.committed == 0) {
@@ -134,19 +141,19 @@ fn percent(before: Option<Cost>, after: Option<Cost>, from: &Costs, to: &Costs) 
 }
 
 fn node_costs(before: &Costs, after: &Costs, victim: Option<usize>) -> Vec<NodeCost> {
-    let pairs = before.nodes.iter().zip(&after.nodes).enumerate();
-    let cost = |(index, ((early, disk_before), (late, disk_after))): (usize, (&(_, u64), &(Option<Cost>, u64)))| {
+    let cost = |index: usize| {
+        let ((early, disk_before), (late, disk_after)) = (before.nodes[index], after.nodes[index]);
         let is_killed = victim == Some(index);
         let late = late.filter(|_| !is_killed);
+        let signed = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
         NodeCost {
             index,
             is_killed,
-            cpu_percent: percent(*early, late, before, after),
+            cpu_percent: percent(early, late, before, after),
             memory_bytes: late.map(|cost| cost.memory_bytes),
-            disk_bytes: *disk_after,
-            disk_growth_bytes: i64::try_from(*disk_after).unwrap_or(i64::MAX)
-                - i64::try_from(*disk_before).unwrap_or(i64::MAX),
+            disk_bytes: disk_after,
+            disk_growth_bytes: signed(disk_after) - signed(disk_before),
         }
     };
-    pairs.map(cost).collect()
+    (0..before.nodes.len().min(after.nodes.len())).map(cost).collect()
 }
