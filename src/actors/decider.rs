@@ -25,7 +25,7 @@ use crate::{
         self, Effect, Electorate, Event, Input, Judgement, Message as Wire, Origin, Record, Rejection, Summary, Token,
         seat::{Errand, Seat},
     },
-    replica::wire::Frame,
+    replica::{self as ordering, wire::Frame},
     types::{Height, Time},
 };
 
@@ -148,6 +148,9 @@ impl Decider {
             Effect::Decided { height, payload, certificate } => {
                 let block = crate::app::Block { height, payload, certificate };
                 self.ports.replica.insist(replica::Decided { block });
+            }
+            Effect::Measured { quorum_delay } => {
+                self.ports.replica.insist(replica::Tell(ordering::Input::Measured { quorum_delay }));
             }
             Effect::Behind { height, .. } => self.ports.replica.insist(replica::Behind { height }),
             Effect::Evidence(evidence) => self.ports.replica.insist(replica::Proven { evidence }),

@@ -16,7 +16,10 @@ use super::{
     request::{self, Consistency, ReadParameters, WriteParameters},
     server::Shared,
 };
-use crate::types::{Digest, Height};
+use crate::{
+    app::Identified,
+    types::{Digest, Height},
+};
 
 /// The answer to a write.
 #[derive(Serialize)]
@@ -71,7 +74,7 @@ async fn submit(
     until: Until,
     deadline: Instant,
 ) -> Result<Outcome, Problem> {
-    let command = shared.command(operation, idempotency_key)?;
+    let command = Identified::from(shared.command(operation, idempotency_key)?);
     let id = command.id();
     let fate = shared.backend.submit(vec![command], until).pop();
     let fate = fate.ok_or_else(|| Problem::new(Kind::Stopping, "the node gave no answer").about(id))?;

@@ -20,11 +20,12 @@ use crate::{
     api::port::{
         Answer, Backend, BlockView, CommandState, Operation, PeerView, Pending, Refusal, Status, Until, ValidatorView,
     },
-    app::{self, Application, CheckError, Command, Receipt, kv},
+    app::{self, Application, CheckError, Identified, Receipt, kv},
     config::Genesis,
     metrics::Metrics,
     protocol::Abstention,
     replica::{CertificateDocument, Fate},
+    store::Rows,
     types::{Digest, Height, ValidatorIndex, ValidatorSet},
 };
 
@@ -63,8 +64,8 @@ pub struct NodeBackend {
 
 impl NodeBackend {
     /// The reply to a command, once its block is executed *and* durable.
-    fn committed(&self, id: &Digest) -> Option<Fate> {
-        let (height, receipt) = app::reply(&self.reader, id)?;
+    fn committed(&self, rows: &dyn Rows, id: &Digest) -> Option<Fate> {
+        let (height, receipt) = app::reply(rows, id)?;
         (height <= *self.heights.borrow()).then_some(Fate::Committed { height, receipt })
     }
 
@@ -110,11 +111,12 @@ impl Backend for NodeBackend {
         serde_json::from_slice(&receipt.result).unwrap_or(serde_json::Value::Null)
     }
 
-    fn submit(&self, commands: Vec<Command>, until: Until) -> Vec<Pending<Result<Fate, Refusal>>> {
+    fn submit(&self, commands: Vec<Identified>, until: Until) -> Vec<Pending<Result<Fate, Refusal>>> {
         let mut fates = Vec::with_capacity(commands.len());
         let mut submit = Vec::with_capacity(commands.len());
+        let rows = self.reader.snapshot();
         for command in commands {
-            if let Some(known) = self.committed(&command.id()) {
+            if let Some(known) = self.committed(&*rows, &command.id()) {
                 fates.push(ready(Ok(known)));
                 continue;
             }

@@ -16,7 +16,7 @@ use crate::{
     api::port::{
         Answer, Backend, BlockView, CommandState, Operation, PeerView, Pending, Refusal, Status, Until, ValidatorView,
     },
-    app::{self, CheckError, Command, Header, Payload, Receipt},
+    app::{self, CheckError, Command, Header, Identified, Payload, Receipt},
     protocol::Abstention,
     replica::{CertificateDocument, Fate, View},
     types::{Digest, Height, Power, PublicKey, ValidatorIndex, codec},
@@ -183,7 +183,7 @@ impl Backend for Fake {
         serde_json::json!({ "existed": receipt.result == "true" })
     }
 
-    fn submit(&self, commands: Vec<Command>, until: Until) -> Vec<Pending<Result<Fate, Refusal>>> {
+    fn submit(&self, commands: Vec<Identified>, until: Until) -> Vec<Pending<Result<Fate, Refusal>>> {
         let mut state = self.state.lock().unwrap();
         let answer = |command: Command| {
             state.submitted.push(command.clone());
@@ -205,7 +205,7 @@ impl Backend for Fake {
                 (Mood::Answering(answer), _) => ready(answer),
             }
         };
-        commands.into_iter().map(answer).collect()
+        commands.into_iter().map(Identified::into_command).map(answer).collect()
     }
 
     fn command(&self, id: Digest) -> Pending<Result<CommandState, Refusal>> {
