@@ -71,7 +71,7 @@ impl Streamlette {
         if let Some(notarized) = self.tree.notarized_tick().filter(|tick| *tick >= self.turn.tick) {
             if let Some(seen_at) = self.turn.seen_at.filter(|_| notarized == self.turn.tick) {
                 let quorum_delay = self.pace.measure(now.since(seen_at));
-                out.effects.push(Effect::Measured { quorum_delay });
+                out.act(Effect::Measured { quorum_delay });
             }
             self.enter(now, notarized.next(), out);
         }
