@@ -130,7 +130,7 @@ impl Run<'_> {
                 }
                 Errand::Act(Effect::Validate { id, .. }) => next.push(Input::Verdict { id, verdict: Verdict::Valid }),
                 Errand::Act(Effect::Decided { .. }) => self.decided += 1,
-                Errand::Act(Effect::Judge { .. } | Effect::Finished) => {}
+                Errand::Act(Effect::Judge { .. } | Effect::Measured { .. } | Effect::Finished) => {}
                 other => panic!("unexpected without faults: {other:?}"),
             }
         }

@@ -26,7 +26,7 @@ use crate::{
         Summary, Token, View,
         seat::{Errand, Seat},
     },
-    replica::{self as replica_brain, Notice, wire::Frame},
+    replica::{self as ordering, Notice, wire::Frame},
     types::{Height, Time},
 };
 
@@ -142,7 +142,7 @@ impl Decider {
                 if self.ports.protocol.lifetime() == Lifetime::Epoch {
                     self.ports
                         .replica
-                        .insist(replica::Tell(replica_brain::Input::Proposed { height, payload: payload.clone() }));
+                        .insist(replica::Tell(ordering::Input::Proposed { height, payload: payload.clone() }));
                 }
                 let word = self.ports.executor.ask(Validate { height, proposer, payload }).into_actor(self);
                 ctx.spawn(word.map(move |word, decider, ctx| {
@@ -155,10 +155,13 @@ impl Decider {
                 let block = crate::app::Block { height, payload, certificate };
                 self.ports.replica.insist(replica::Decided { block });
             }
+            Effect::Measured { quorum_delay } => {
+                self.ports.replica.insist(replica::Tell(ordering::Input::Measured { quorum_delay }));
+            }
             Effect::Behind { height, .. } => self.ports.replica.insist(replica::Behind { height }),
             Effect::Evidence(evidence) => self.ports.replica.insist(replica::Proven { evidence }),
             Effect::Leading { round, leader, .. } => {
-                self.ports.replica.insist(replica::Tell(replica_brain::Input::Leading { round, leader }));
+                self.ports.replica.insist(replica::Tell(ordering::Input::Leading { round, leader }));
             }
             Effect::Forget { below } => self.ports.storage.forget_instances_below(below),
             // No protocol here delivers or fetches. A finished instance is closed by the replica, once its block is

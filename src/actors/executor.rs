@@ -82,7 +82,8 @@ impl Receive<Execute> for Executor {
     type Result = Executed;
 
     fn receive(&mut self, Execute { block, instance }: Execute, _: &mut Self::Context) -> Executed {
-        let app::Executed { header, receipts, turn, changes } = self.brain.execute(&self.reader, &block, instance);
+        let app::Executed { header, receipts, turn, changes } =
+            self.brain.execute(&*self.reader.snapshot(), &block, instance);
         self.storage.commit(header.height, changes);
         Executed { header, receipts, turn }
     }
@@ -92,6 +93,6 @@ impl Receive<Validate> for Executor {
     type Result = Word;
 
     fn receive(&mut self, Validate { height, proposer, payload }: Validate, _: &mut Self::Context) -> Word {
-        Word(self.brain.validate(&self.reader, height, proposer, &payload))
+        Word(self.brain.validate(&*self.reader.snapshot(), height, proposer, &payload))
     }
 }

@@ -22,7 +22,7 @@ use super::{
     router, verifier,
 };
 use crate::{
-    app::{Block, Command},
+    app::{Block, Command, Identified},
     crypto::SecretKey,
     journal::Entry,
     metrics,
@@ -80,7 +80,7 @@ pub struct Proven {
 #[rtype(result = "()")]
 pub struct Submit {
     /// What, and where its fate goes.
-    pub commands: Vec<(Command, FateSender)>,
+    pub commands: Vec<(Identified, FateSender)>,
 }
 
 /// Where the fate of one command goes.
@@ -114,6 +114,8 @@ pub struct Kept;
 const FORWARD_MAX: usize = 4096;
 /// How often the progress of catching up is logged.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
+/// After so many tickets those of clients that have gone are thrown away.
+const SWEEP_INTERVAL: u64 = 1024;
 /// Evidence that is kept for operators, since the start; what comes later is counted only.
 pub const EVIDENCE_MAX: usize = 64;
 
@@ -444,7 +446,11 @@ fn notice(event: &Event) -> Option<Notice> {
 /// the time goes.
 fn log(input: &Input) {
     match input {
-        Input::Submit { command, .. } => tracing::debug!(command = %command.id(), "submitted"),
+        Input::Submit { commands } => {
+            for (_, command) in commands {
+                tracing::debug!(command = %command.id(), "submitted");
+            }
+        }
         Input::Forwarded { .. } => tracing::debug!("forwarded here"),
         Input::Build { slot, .. } => tracing::debug!(height = slot.height.get(), "asked to propose"),
         Input::Decided { block } => tracing::debug!(height = block.height.get(), "decided"),
@@ -520,14 +526,17 @@ impl Receive<Submit> for Replica {
     type Result = ();
 
     fn receive(&mut self, Submit { commands }: Submit, ctx: &mut Self::Context) {
-        for (command, sender) in commands {
+        let before = self.next_ticket;
+        let ticketed = commands.into_iter().map(|(command, sender)| {
             let ticket = Ticket(self.next_ticket);
             self.next_ticket += 1;
             self.waiting.insert(ticket, sender);
-            self.step(Input::Submit { ticket: Some(ticket), command }, ctx);
-        }
+            (Some(ticket), command)
+        });
+        let commands = ticketed.collect();
+        self.step(Input::Submit { commands }, ctx);
         // Clients that have stopped waiting leave nothing behind.
-        if self.next_ticket.is_multiple_of(1024) {
+        if before / SWEEP_INTERVAL != self.next_ticket / SWEEP_INTERVAL {
             self.sweep(ctx);
         }
     }

@@ -19,7 +19,7 @@ use super::{
     replica,
 };
 use crate::{
-    app::{self, Block, Command},
+    app::{self, Block, Command, Identified},
     protocol::{Judgement, Origin, Summary},
     replica::{
         Input, Notice, Peer,
@@ -173,10 +173,11 @@ impl Router {
     /// only, and nobody votes for a payload with a command that was executed long ago: one of them in the mempool would
     /// spoil all of our proposals.
     fn forwarded(&self, from: Peer, commands: Vec<Command>) {
-        let is_news = |command: &Command| {
-            self.ports.app.check(&command.body).is_ok() && app::reply(&self.ports.reader, &command.id()).is_none()
+        let rows = self.ports.reader.snapshot();
+        let is_news = |command: &Identified| {
+            self.ports.app.check(&command.command().body).is_ok() && app::reply(&*rows, &command.id()).is_none()
         };
-        let commands = commands.into_iter().filter(is_news).collect();
+        let commands = commands.into_iter().map(Identified::from).filter(is_news).collect();
         self.tell(Input::Forwarded { from, commands });
     }
 

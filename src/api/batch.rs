@@ -14,7 +14,7 @@ use super::{
     server::Shared,
     settings::{BATCH_BYTES_MAX, BATCH_COMMANDS_MAX},
 };
-use crate::{app::Command, types::Digest};
+use crate::{app::Identified, types::Digest};
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -85,11 +85,16 @@ pub async fn post(
     let prepared = prepare(&shared, &body)?;
     drop(body);
 
-    let commands = prepared.iter().flatten().map(|(_, command)| command.clone()).collect();
-    let mut fates = shared.backend.submit(commands, wait).into_iter();
-    let mut results = Vec::with_capacity(prepared.len());
+    let mut ids = Vec::with_capacity(prepared.len());
+    let mut commands = Vec::with_capacity(prepared.len());
     for item in prepared {
-        let submitted = item.map(|(id, _)| fates.next().map(|fate| Submitted { id, fate }));
+        ids.push(item.as_ref().map(Identified::id).map_err(Clone::clone));
+        commands.extend(item);
+    }
+    let mut fates = shared.backend.submit(commands, wait).into_iter();
+    let mut results = Vec::with_capacity(ids.len());
+    for id in ids {
+        let submitted = id.map(|id| fates.next().map(|fate| Submitted { id, fate }));
         results.push(match submitted {
             Ok(Some(submitted)) => submitted.outcome(&shared, deadline).await,
             Ok(None) => Outcome::rejected(Problem::new(Kind::Stopping, "the node gave no answer")),
@@ -99,7 +104,7 @@ pub async fn post(
     Ok(answer(results))
 }
 
-type Prepared = Result<(Digest, Command), Problem>;
+type Prepared = Result<Identified, Problem>;
 
 fn prepare(shared: &Shared, body: &[u8]) -> Result<Vec<Prepared>, Problem> {
     let batch: Batch = serde_json::from_slice(body).map_err(|error| Problem::new(Kind::BadRequest, error))?;
@@ -107,13 +112,13 @@ fn prepare(shared: &Shared, body: &[u8]) -> Result<Vec<Prepared>, Problem> {
         let detail = format_args!("{} commands; at most {BATCH_COMMANDS_MAX}", batch.commands.len());
         return Err(Problem::new(Kind::TooLarge, detail));
     }
-    let prepare = |item: Item| {
-        let idempotency_key = item.idempotency_key.clone();
-        if let Some(key) = &idempotency_key {
-            request::check_idempotency_key(key.as_bytes())?;
+    let prepare = |mut item: Item| {
+        let idempotency_key = item.idempotency_key.take();
+        let idempotency_key = idempotency_key.as_deref().map(str::as_bytes);
+        if let Some(key) = idempotency_key {
+            request::check_idempotency_key(key)?;
         }
-        let command = shared.command(&operation(item)?, idempotency_key.as_deref().map(str::as_bytes))?;
-        Ok((command.id(), command))
+        Ok(shared.command(&operation(item)?, idempotency_key)?.into())
     };
     Ok(batch.commands.into_iter().map(prepare).collect())
 }

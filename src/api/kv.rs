@@ -19,6 +19,7 @@ use super::{
     server::Shared,
 };
 use crate::{
+    app::Identified,
     replica::StateProofDocument,
     types::{Digest, Height, Octets},
 };
@@ -95,7 +96,7 @@ async fn submit(
     until: Until,
     deadline: Instant,
 ) -> Result<Outcome, Problem> {
-    let command = shared.command(operation, idempotency_key)?;
+    let command = Identified::from(shared.command(operation, idempotency_key)?);
     let id = command.id();
     let fate = shared.backend.submit(vec![command], until).pop();
     let fate = fate.ok_or_else(|| Problem::new(Kind::Stopping, "the node gave no answer").about(id))?;

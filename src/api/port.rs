@@ -8,7 +8,7 @@ use futures::future::BoxFuture;
 use tokio::sync::{broadcast, watch};
 
 use crate::{
-    app::{CheckError, Command, Header, Proof, Receipt},
+    app::{CheckError, Header, Identified, Proof, Receipt},
     protocol::{self, Evidence},
     replica::{Attestation, CertificateDocument, Fate, Notice, View},
     types::{Digest, Height, Power, PublicKey, ValidatorIndex},
@@ -41,7 +41,7 @@ pub trait Backend: Send + Sync + 'static {
     /// Hands commands over, in this order and as a whole before it returns; what finds no room is answered
     /// [`Fate::Full`]. There is one answer for each command, in the same order. [`Fate::Committed`] is told only when
     /// [`Self::read`] can see the change, so that clients read their own writes.
-    fn submit(&self, commands: Vec<Command>, until: Until) -> Vec<Pending<Result<Fate, Refusal>>>;
+    fn submit(&self, commands: Vec<Identified>, until: Until) -> Vec<Pending<Result<Fate, Refusal>>>;
 
     /// What has become of a command.
     fn command(&self, id: Digest) -> Pending<Result<CommandState, Refusal>>;

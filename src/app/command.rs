@@ -6,7 +6,10 @@ use serde::{Deserialize, Serialize};
 use crate::{
     crypto::Transcript,
     protocol::Certificate,
-    types::{Digest, Height, ValidatorIndex},
+    types::{
+        Digest, Height, ValidatorIndex,
+        codec::{self, DecodeError},
+    },
 };
 
 /// One order of one client (`OB-4`).
@@ -35,12 +38,61 @@ impl Command {
 
     /// The hash of all fields, by which the command is executed exactly once.
     pub fn id(&self) -> Digest {
+        let Self { client, sequence, expires_at_height, body } = self;
+        CommandView { client: *client, sequence: *sequence, expires_at_height: *expires_at_height, body }.id()
+    }
+}
+
+/// A [`Command`] read in place.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "as in the command")]
+pub struct CommandView<'a> {
+    pub client: Digest,
+    pub sequence: u64,
+    pub expires_at_height: Option<Height>,
+    #[serde(borrow, with = "serde_bytes")]
+    pub body: &'a [u8],
+}
+
+impl CommandView<'_> {
+    /// As [`Command::id`].
+    pub fn id(&self) -> Digest {
         Transcript::new("thalweg command v1")
             .digest(&self.client)
             .number(self.sequence)
             .number(self.expires_at_height.map_or(u64::MAX, Height::get))
-            .bytes(&self.body)
+            .bytes(self.body)
             .finish()
+    }
+}
+
+/// A command with its id, which is hashed once on a command's way through a node.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Identified {
+    id: Digest,
+    command: Command,
+}
+
+impl Identified {
+    /// The command's id.
+    pub fn id(&self) -> Digest {
+        self.id
+    }
+
+    /// The command.
+    pub fn command(&self) -> &Command {
+        &self.command
+    }
+
+    /// The command alone.
+    pub fn into_command(self) -> Command {
+        self.command
+    }
+}
+
+impl From<Command> for Identified {
+    fn from(command: Command) -> Self {
+        Self { id: command.id(), command }
     }
 }
 
@@ -56,6 +108,26 @@ pub struct Payload {
     pub proposed_at_ms: u64,
     /// The commands, in execution order.
     pub commands: Vec<Command>,
+}
+
+/// A [`Payload`] read in place: no body is copied.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "as in the payload")]
+pub struct PayloadView<'a> {
+    pub proposer: ValidatorIndex,
+    pub proposed_at_ms: u64,
+    #[serde(borrow)]
+    pub commands: Vec<CommandView<'a>>,
+}
+
+impl<'a> PayloadView<'a> {
+    /// Reads a payload.
+    ///
+    /// # Errors
+    /// [`DecodeError`] unless `bytes` is the canonical encoding of a payload.
+    pub fn read(bytes: &'a [u8]) -> Result<Self, DecodeError> {
+        codec::decode_borrowed(bytes)
+    }
 }
 
 /// The header chain. The hash of a header attests the whole history below it.
@@ -141,6 +213,10 @@ mod tests {
     fn golden_payload() {
         let payload = Payload { proposer: ValidatorIndex::new(3), proposed_at_ms: 1_000, commands: vec![command()] };
         let expected = format!("03e80701{}", hex::encode(codec::encode(&command())));
+        let bytes = codec::encode(&payload);
+        let view = PayloadView::read(&bytes).unwrap();
+        assert_eq!(codec::encode(&view), bytes);
+        assert_eq!(view.commands[0].id(), command().id());
         assert_eq!(hex::encode(codec::encode(&payload)), expected);
         assert_eq!(
             crate::protocol::payload_root(&codec::encode(&payload)).to_string(),

@@ -14,7 +14,7 @@ mod state;
 
 pub use application::{Application, CheckError, Receipt, Status};
 pub use chain::{StoreError, check_store, header, headers, receipts, stored_block, tip_height};
-pub use command::{Block, Command, Header, Payload, StoredBlock};
+pub use command::{Block, Command, CommandView, Header, Identified, Payload, PayloadView, StoredBlock};
 pub use executor::{Executed, Executor, Turn, reply};
 pub use state::{BadProof, Leaf, Level, Proof, State, hash_value, prove};
 

@@ -41,7 +41,7 @@ pub(super) struct Arguments {
 }
 
 /// What all replicas must agree on.
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub(super) struct ChainArguments {
     /// Which protocol decides [default: streamlette].
     #[arg(long, value_name = "P", value_parser = PossibleValuesParser::new(ProtocolName::ALL.map(ProtocolName::as_str)))]

@@ -5,6 +5,8 @@
 //! that makes no sense (flags, configuration). Without the feature `node` only what needs no network is offered.
 
 #[cfg(feature = "node")]
+mod bench;
+#[cfg(feature = "node")]
 mod client;
 mod cluster;
 mod completions;
@@ -89,6 +91,8 @@ enum Command {
     Events(client::EventsArguments),
     #[cfg(feature = "node")]
     Doctor(client::DoctorArguments),
+    #[cfg(feature = "node")]
+    Bench(bench::Arguments),
     Verify(verify::Arguments),
     Inspect(inspect::Arguments),
     Simulate(simulate::Arguments),
@@ -135,6 +139,8 @@ pub fn main() -> ExitCode {
         #[cfg(feature = "node")]
         Command::Doctor(arguments) => client::doctor(&arguments, json),
         Command::Inspect(arguments) => inspect::run(&arguments, json),
+        #[cfg(feature = "node")]
+        Command::Bench(arguments) => bench::run(&arguments, json),
         Command::Verify(arguments) => verify::run(&arguments, json),
         Command::Simulate(arguments) => simulate::run(&arguments, json),
         #[cfg(feature = "node")]

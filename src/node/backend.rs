@@ -25,11 +25,12 @@ use crate::{
         Answer, Backend, BlockView, CommandState, Examination, InstanceView, Operation, PeerView, Pending,
         ProvenAnswer, QueueView, Refusal, Status, Until, ValidatorView,
     },
-    app::{self, Application, CheckError, Command, Header, Receipt, kv},
+    app::{self, Application, CheckError, Header, Identified, Receipt, kv},
     config::Genesis,
     metrics::{Actor, Label as _, Metrics},
     protocol::{Abstention, Evidence},
     replica::{Attestation, CertificateDocument, Fate, Notice, Peer},
+    store::Rows,
     types::{Digest, Height, Tally, ValidatorIndex, ValidatorSet},
 };
 
@@ -76,8 +77,8 @@ pub struct NodeBackend {
 
 impl NodeBackend {
     /// The reply to a command, once its block is executed *and* durable.
-    fn committed(&self, id: &Digest) -> Option<Fate> {
-        let (height, receipt) = app::reply(&self.reader, id)?;
+    fn committed(&self, rows: &dyn Rows, id: &Digest) -> Option<Fate> {
+        let (height, receipt) = app::reply(rows, id)?;
         (height <= *self.heights.borrow()).then_some(Fate::Committed { height, receipt })
     }
 
@@ -156,11 +157,12 @@ impl Backend for NodeBackend {
         serde_json::from_slice(&receipt.result).unwrap_or(serde_json::Value::Null)
     }
 
-    fn submit(&self, commands: Vec<Command>, until: Until) -> Vec<Pending<Result<Fate, Refusal>>> {
+    fn submit(&self, commands: Vec<Identified>, until: Until) -> Vec<Pending<Result<Fate, Refusal>>> {
         let mut fates = Vec::with_capacity(commands.len());
         let mut submit = Vec::with_capacity(commands.len());
+        let rows = self.reader.snapshot();
         for command in commands {
-            if let Some(known) = self.committed(&command.id()) {
+            if let Some(known) = self.committed(&*rows, &command.id()) {
                 fates.push(ready(Ok(known)));
                 continue;
             }

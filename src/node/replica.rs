@@ -145,7 +145,7 @@ impl Replica {
     fn order(&self, command: Command) -> Result<Submission, SubmitError> {
         self.backend.check(&command.body)?;
         let id = command.id();
-        let fate = self.backend.submit(vec![command], Until::Committed).pop().ok_or(SubmitError::Stopped)?;
+        let fate = self.backend.submit(vec![command.into()], Until::Committed).pop().ok_or(SubmitError::Stopped)?;
         Ok(Submission { id, fate })
     }
 

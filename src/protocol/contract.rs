@@ -3,6 +3,8 @@
 //! An instance is a brain: a plain value without clock, socket, disk, thread, lock or randomness. It is stepped with
 //! one [`Input`] at a time and answers with [`Effect`]s that must be acted on and [`Event`]s that are only watched.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
@@ -297,6 +299,12 @@ pub enum Effect {
     },
     /// Proof that a validator lied.
     Evidence(Evidence),
+    /// What a quorum takes at present. Instances that are opened from now on begin with it: otherwise each would lose
+    /// its first rounds to deadlines that blocks of this size cannot meet.
+    Measured {
+        /// From a leader's message to its quorum, on a moving average.
+        quorum_delay: Duration,
+    },
     /// Records of heights below are not needed any more. Done once everything persisted before is on disk: what
     /// stands in their place is persisted first, under a height that is kept.
     Forget {

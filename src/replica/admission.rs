@@ -10,19 +10,19 @@ use super::{
     quota::Source,
     replies::Past,
 };
-use crate::{app::Command, protocol::Rejection, types::Digest};
+use crate::{app::Identified, protocol::Rejection, types::Digest};
 
 impl Replica {
-    pub(super) fn on_submit(&mut self, ticket: Option<Ticket>, command: Command, out: &mut Outbox) {
+    pub(super) fn on_submit(&mut self, ticket: Option<Ticket>, command: Identified, out: &mut Outbox) {
         let id = command.id();
-        let outcome = match self.replies.recall(Key::of(&command), id, ticket, |ticket, fate| {
+        let outcome = match self.replies.recall(Key::of(command.command()), id, ticket, |ticket, fate| {
             out.effects.push(Effect::Reply { ticket, fate });
         }) {
             Past::Answered => return,
             Past::Conflict => Err(Fate::Conflict),
             Past::Full => Err(Fate::Full),
             Past::Unknown if ticket.is_some() && !self.replies.has_room() => Err(Fate::Full),
-            Past::Unknown => self.admit(Source::Clients, id, command),
+            Past::Unknown => self.admit(Source::Clients, command),
         };
         match (outcome, ticket) {
             (Ok(()), Some(ticket)) => {
@@ -37,17 +37,16 @@ impl Replica {
         }
     }
 
-    pub(super) fn on_forwarded(&mut self, from: Peer, commands: Vec<Command>, out: &mut Outbox) {
+    pub(super) fn on_forwarded(&mut self, from: Peer, commands: Vec<Identified>, out: &mut Outbox) {
         let source = self.peers.source(from);
         for command in commands {
-            if command.body.len() > self.chain.command_bytes_max() {
+            if command.command().body.len() > self.chain.command_bytes_max() {
                 out.effects.push(Effect::Blame { peer: from, reason: Rejection::TooLarge });
                 return;
             }
-            let id = command.id();
-            let past = self.replies.recall(Key::of(&command), id, None, |_, _| {});
+            let past = self.replies.recall(Key::of(command.command()), command.id(), None, |_, _| {});
             if matches!(past, Past::Unknown)
-                && let Err(fate) = self.admit(source, id, command)
+                && let Err(fate) = self.admit(source, command)
             {
                 out.events.push(Event::Refused { fate });
             }
@@ -55,7 +54,8 @@ impl Replica {
     }
 
     /// Lets a command wait, unless it is late, too large, or there is no room.
-    fn admit(&mut self, source: Source, id: Digest, command: Command) -> Result<(), Fate> {
+    fn admit(&mut self, source: Source, command: Identified) -> Result<(), Fate> {
+        let (id, command) = (command.id(), command.into_command());
         if command.expires_at_height.is_some_and(|last| last <= self.chain.executed()) {
             return Err(Fate::Expired);
         }

@@ -4,7 +4,7 @@
 //! history), `OB-9` (nothing more than window + 1 above the tip can be verified).
 //! Limits: [`HASHES_MAX`] header hashes, or `window + 2` if that is more; `window + 1` owners.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use super::contract::{Recovered, Settings};
 use crate::{
@@ -130,6 +130,11 @@ impl Chain {
         };
         let set = Arc::clone(self.set(height));
         Some(Electorate { id: self.genesis.instance_id(height, &set, &history), set })
+    }
+
+    /// Instances that are opened from now on expect a quorum to take so long.
+    pub(super) fn pace(&mut self, quorum_delay: Duration) {
+        self.timing.quorum_delay = quorum_delay;
     }
 
     /// What checkpoints of a height's epoch are signed within (`OB-8`).

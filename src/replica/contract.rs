@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::wire::PeerStatus;
 use crate::{
-    app::{Block, Command, Header, Receipt, Turn},
+    app::{Block, Command, Header, Identified, Receipt, Turn},
     crypto::{Signed, Verified},
     protocol::{self, Abstention, Checkpoint, Electorate, Evidence, Setup, Slot, StableCheckpoint, Timing},
     types::{Digest, Height, Time, ValidatorIndex},
@@ -67,12 +67,11 @@ pub struct Recovered {
 pub enum Input {
     /// First input, once the hands are ready.
     Begin,
-    /// A client submits a command that [`crate::app::Application::check`] has passed. `ticket` waits for its fate.
+    /// Clients submit commands that [`crate::app::Application::check`] has passed. What follows from them, what is
+    /// forwarded and demanded, follows once for all of them.
     Submit {
-        /// Who waits; `None`: nobody.
-        ticket: Option<Ticket>,
-        /// The command.
-        command: Command,
+        /// Who waits for which fate, if anybody does, in the order of arrival.
+        commands: Vec<(Option<Ticket>, Identified)>,
     },
     /// A client no longer waits.
     Abandon {
@@ -84,7 +83,7 @@ pub enum Input {
         /// By whom.
         from: Peer,
         /// What.
-        commands: Vec<Command>,
+        commands: Vec<Identified>,
     },
     /// A decider asks for something to propose ([`crate::protocol::Effect::Build`]).
     Build {
@@ -111,6 +110,11 @@ pub enum Input {
     Decided {
         /// The block.
         block: Block,
+    },
+    /// What a quorum takes, as a decider measured ([`crate::protocol::Effect::Measured`]).
+    Measured {
+        /// The delay.
+        quorum_delay: Duration,
     },
     /// A block's decision is on disk ([`Effect::Record`]).
     Recorded {

@@ -10,10 +10,12 @@
 //! leader leaves out or never got: when one has waited for [`PATIENCE`] times `forward_after`, it goes to all as well, so
 //! that the request timers of all run.
 //!
-//! Deviation: an owner whose blocks are full has enough to propose, and sending it more would only cost everyone a
-//! multiple of the useful traffic. So a height's owner gets what was free in the last block and, in any case, our equal
-//! part of a payload. Nothing waits for ever: each validator proposes its own in its turn.
-//! Limits: for each height, or for the leader between two payloads, at most one payload's bytes; [`COMMANDS_MAX`] commands in one message.
+//! Deviation: forwarding is for few commands, which gain what is left of the time until our own turn. Under load it
+//! would cost everyone a multiple of the useful traffic, and votes would stand in line behind it: so a validator forwards
+//! at most 1/[`PART`] of a payload's bytes for each height and proposes the rest in its own turn. A listener has no turn,
+//! so from it a height's owner gets what was free in the last block and, in any case, an equal part of a payload.
+//! Limits: for each height, or for the leader between two payloads, at most one payload's bytes; [`COMMANDS_MAX`] commands
+//! in one message.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -30,6 +32,8 @@ use crate::{
 
 /// The most commands in one message ([`super::wire::Frame::Commands`]).
 const COMMANDS_MAX: usize = 4096;
+/// A validator forwards at most this part of a payload for one height.
+const PART: usize = 16;
 /// How far back in the outbox a message is looked for that commands can join.
 const JOINED_MAX: usize = 16;
 /// How many times `forward_after` a command waits for a leader under whom others are decided.
@@ -132,6 +136,7 @@ impl Forwarder {
         let bytes_left = self.part_of_payload(height, chain);
         let fresh = || Allowance { owner, bytes_left, through: 0 };
         let allowance = self.allowances.entry(height).or_insert_with(fresh);
+        let is_untouched = allowance.bytes_left == bytes_left;
         let mut commands = Vec::new();
         let mut waiting: Box<dyn Iterator<Item = _>> =
             if is_first { Box::new(mempool.local()) } else { Box::new(mempool.local_after(allowance.through)) };
@@ -139,6 +144,11 @@ impl Forwarder {
             match allowance.bytes_left.checked_sub(entry.bytes) {
                 Some(left) => {
                     allowance.bytes_left = left;
+                    commands.push(entry.command.clone());
+                }
+                // A large one alone, so that it has a way while our turns are skipped (`OB-3`).
+                None if is_untouched && commands.is_empty() => {
+                    allowance.bytes_left = 0;
                     commands.push(entry.command.clone());
                 }
                 None => allowance.bytes_left = 0,
@@ -174,6 +184,9 @@ impl Forwarder {
 
     fn part_of_payload(&self, height: Height, chain: &Chain) -> usize {
         let whole = chain.payload_bytes_max();
+        if chain.me(height).is_some() {
+            return whole / PART;
+        }
         let free = whole.saturating_sub(self.last_payload);
         whole.min(free + whole / chain.set(height).len())
     }
@@ -196,7 +209,8 @@ impl Forwarder {
             spread.due = now.plus(self.forward_after.saturating_mul(1 << spread.doublings));
             spread.doublings = (spread.doublings + 1).min(DOUBLINGS_MAX);
         }
-        let mut room = chain.payload_bytes_max();
+        // Enough to make everyone want the height; a listener has no other way.
+        let mut room = self.part_of_payload(height, chain);
         let fitting = mempool.local().map_while(|entry| {
             room = room.checked_sub(entry.bytes)?;
             Some(entry.command.clone())

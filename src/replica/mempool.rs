@@ -124,7 +124,7 @@ impl Mempool {
                 _ => Admission::Conflict,
             };
         }
-        let bytes = codec::encode(&command).len();
+        let bytes = codec::encoded_len(&command);
         if !self.has_room(source, &key.client, bytes) {
             return Admission::Full;
         }

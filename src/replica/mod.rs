@@ -156,13 +156,16 @@ impl Replica {
         self.now = self.now.max(now);
         match input {
             Input::Begin => self.on_begin(out),
-            Input::Submit { ticket, command } => self.on_submit(ticket, command, out),
+            Input::Submit { commands } => {
+                commands.into_iter().for_each(|(ticket, command)| self.on_submit(ticket, command, out));
+            }
             Input::Abandon { ticket } => self.replies.abandon(ticket),
             Input::Forwarded { from, commands } => self.on_forwarded(from, commands, out),
             Input::Build { slot, wall_ms } => self.on_build(slot, wall_ms, out),
             Input::Proposed { height, payload } => self.on_proposed(height, &payload),
             Input::Leading { round, leader } => self.on_leading(round, leader),
             Input::Decided { block } => self.on_decided(block, out),
+            Input::Measured { quorum_delay } => self.chain.pace(quorum_delay),
             Input::Recorded { height } => self.order.recorded(height),
             Input::Executed { header, receipts, turn } => self.on_executed(header, receipts, turn, out),
             Input::PeerUp { peer, validator } => self.on_peer_up(peer, validator, out),

@@ -9,8 +9,8 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    app::{Block, Payload},
-    types::{Height, codec, planted},
+    app::{Block, CommandView, PayloadView},
+    types::{Height, planted},
 };
 
 use super::mempool::Key;
@@ -48,8 +48,9 @@ impl Order {
             return None;
         }
         // An undecodable payload is an empty block to the executor; so it is here.
-        let commands = codec::decode::<Payload>(&block.payload).map(|payload| payload.commands).unwrap_or_default();
-        let keys: Vec<Key> = commands.iter().map(Key::of).collect();
+        let commands = PayloadView::read(&block.payload).map(|payload| payload.commands).unwrap_or_default();
+        let key = |command: &CommandView<'_>| Key { client: command.client, sequence: command.sequence };
+        let keys: Vec<Key> = commands.iter().map(key).collect();
         let progress = Progress { block: Some(block), keys: keys.clone(), is_recorded, is_executed: false };
         self.heights.insert(height, progress);
         while self.is_decided(self.through.next()) {

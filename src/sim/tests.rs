@@ -62,7 +62,7 @@ fn forwarded_commands_that_were_executed_before_go_no_further() {
     let commands = vec![command(1), command(2)].try_into().unwrap();
     let letters = deliver(&mut node, Letter::Frame(Peer(1), Frame::Commands(commands)));
     let [Letter::Replica(replica::Input::Forwarded { commands, .. })] = &letters[..] else { panic!("{letters:?}") };
-    assert_eq!(commands, &[command(2)]);
+    assert_eq!(commands, &[command(2).into()]);
 }
 
 #[test]

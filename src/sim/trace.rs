@@ -117,9 +117,13 @@ fn replica_input(input: &replica::Input) -> String {
     use replica::Input as In;
     match input {
         In::Begin => "begin".into(),
-        In::Submit { command, .. } => format!("submit {:?}", command.id()),
+        In::Submit { commands } => {
+            let ids = commands.iter().map(|(_, command)| format!("{:?}", command.id()));
+            format!("submit {}", ids.collect::<Vec<_>>().join(" "))
+        }
         In::Abandon { .. } => "abandon".into(),
         In::Forwarded { from, commands } => format!("{} commands forwarded by {}", commands.len(), from.0),
+        In::Measured { quorum_delay } => format!("a quorum takes {} us", quorum_delay.as_micros()),
         In::Build { slot, .. } => format!("build height {} round {}", slot.height, slot.round),
         In::Proposed { height, payload } => format!("proposed height {height}, {} bytes", payload.len()),
         In::Leading { round, leader } => format!("validator {leader} leads round {round}"),

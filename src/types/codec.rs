@@ -25,6 +25,15 @@ pub fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
     postcard::to_stdvec(value).expect("wire and disk types always encode")
 }
 
+/// How many bytes [`encode`] gives for a value.
+///
+/// # Panics
+/// As [`encode`].
+pub fn encoded_len<T: Serialize + ?Sized>(value: &T) -> usize {
+    postcard::serialize_with_flavor(value, postcard::ser_flavors::Size::default())
+        .expect("wire and disk types always encode")
+}
+
 /// Decodes a value from all of `bytes`.
 ///
 /// # Errors

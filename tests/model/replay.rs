@@ -136,7 +136,9 @@ impl Checker for Replay {
                 self.on_entries(*node, entries)
             }
             Sight::Executed { instance, block, .. } => {
-                let Certificate::Streamlette(certificate) = &block.certificate;
+                let Certificate::Streamlette(certificate) = &block.certificate else {
+                    return Err("a decision of another protocol".into());
+                };
                 let run = self.runs.get(instance).ok_or("a decision of an instance without votes")?;
                 run.on_decision(certificate, instance)
             }

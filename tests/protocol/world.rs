@@ -266,7 +266,7 @@ impl World {
                 replica.decided = Some((payload, certificate));
             }
             Effect::Evidence(Evidence::Streamlette(evidence)) => replica.evidence.push(evidence),
-            Effect::Finished => {}
+            Effect::Measured { .. } | Effect::Finished => {}
             other => panic!("not an effect of Streamlette: {other:?}"),
         }
     }

@@ -90,7 +90,11 @@ impl Rows for Snapshot {
 }
 
 /// The changes of several layers in key order, the newest of each key.
-fn merged<'a>(layers: &'a [Arc<Layer>], table: Table, from: &'a [u8]) -> impl Iterator<Item = (&'a Bytes, &'a Change)> {
+pub(super) fn merged<'a>(
+    layers: &'a [Arc<Layer>],
+    table: Table,
+    from: &'a [u8],
+) -> impl Iterator<Item = (&'a Bytes, &'a Change)> {
     let mut heads: Vec<_> = layers.iter().map(|layer| layer.changes.range(table, from).peekable()).collect();
     iter::from_fn(move || {
         let key = heads.iter_mut().filter_map(|head| head.peek().map(|(key, _)| *key)).min()?;

@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 use bytes::Bytes;
 use redb::{AccessGuard, Database, ReadOnlyTable, ReadableDatabase, ReadableTable, TableDefinition};
 
-use super::{OnFault, OpenError, StorageFault, snapshot::Layer};
+use super::{
+    OnFault, OpenError, StorageFault,
+    snapshot::{Layer, merged},
+};
 use crate::{
     store::Table,
     types::{Digest, Height},
@@ -84,7 +87,8 @@ impl Store {
         transaction.set_quick_repair(true);
         for table in Table::ALL {
             let mut rows = transaction.open_table(definition(table)).map_err(failed)?;
-            for (key, value) in layers.iter().flat_map(|layer| layer.changes.range(table, &[])) {
+            // In key order, so that neighbours are found in one page, and each row once, however often it changed.
+            for (key, value) in merged(layers, table, &[]) {
                 match value {
                     Some(value) => drop(rows.insert(&key[..], &value[..]).map_err(failed)?),
                     None => drop(rows.remove(&key[..]).map_err(failed)?),

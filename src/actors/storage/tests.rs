@@ -12,7 +12,7 @@ use super::*;
 use crate::{
     app::Block,
     journal::{Entry, Salt},
-    protocol::{Abstention, Certificate, Record, streamlette},
+    protocol::{Abstention, Certificate, Lifetime, Record, streamlette},
     sim::disk::SimDisk,
     store::{Changes, MemoryRows, Rows, Table},
 };
@@ -349,7 +349,7 @@ fn directories_that_cannot_be_used_are_told_apart() {
 fn fault_of_the_disk_is_reported_and_nothing_is_acknowledged() {
     let mut journal = Journal::create(SimDisk::default(), CHAIN, SALT).unwrap();
     journal.disk_mut().fail_after(1);
-    let inbox = Arc::new(Inbox::new(1 << 20));
+    let inbox = Arc::new(Inbox::new(1 << 20, Lifetime::Height));
     let (told, tells) = sync_channel(1000);
     let journaler = Journaler {
         journal,

@@ -28,7 +28,7 @@ pub struct WriteBehind {
 
 impl Default for WriteBehind {
     fn default() -> Self {
-        Self { after: Duration::from_millis(200), bytes: 8 << 20, bytes_max: 64 << 20 }
+        Self { after: Duration::from_secs(1), bytes: 32 << 20, bytes_max: 96 << 20 }
     }
 }
 

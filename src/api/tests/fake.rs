@@ -17,7 +17,7 @@ use crate::{
         Answer, Backend, BlockView, CommandState, Examination, Operation, PeerView, Pending, ProvenAnswer, Refusal,
         Status, Until, ValidatorView,
     },
-    app::{self, CheckError, Command, Header, Payload, Receipt},
+    app::{self, CheckError, Command, Header, Identified, Payload, Receipt},
     protocol::{Abstention, Certificate, Evidence},
     replica::{Attestation, CertificateDocument, Fate, Notice, View},
     types::{Digest, Height, Power, PublicKey, ValidatorIndex, codec},
@@ -202,7 +202,7 @@ impl Backend for Fake {
         serde_json::json!({ "existed": receipt.result == "true" })
     }
 
-    fn submit(&self, commands: Vec<Command>, until: Until) -> Vec<Pending<Result<Fate, Refusal>>> {
+    fn submit(&self, commands: Vec<Identified>, until: Until) -> Vec<Pending<Result<Fate, Refusal>>> {
         let mut state = self.state.lock().unwrap();
         let answer = |command: Command| {
             state.submitted.push(command.clone());
@@ -224,7 +224,7 @@ impl Backend for Fake {
                 (Mood::Answering(answer), _) => ready(answer),
             }
         };
-        commands.into_iter().map(answer).collect()
+        commands.into_iter().map(Identified::into_command).map(answer).collect()
     }
 
     fn command(&self, id: Digest) -> Pending<Result<CommandState, Refusal>> {

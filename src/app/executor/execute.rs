@@ -3,13 +3,13 @@
 use bytes::Bytes;
 
 use super::{
-    super::{Block, Command, Header, Payload, Receipt, State, Status, StoredBlock, chain::put_block},
+    super::{Block, CommandView, Header, PayloadView, Receipt, State, Status, StoredBlock, chain::put_block},
     Entry, Executed, Executor, Turn, replies,
 };
 use crate::{
     protocol::payload_root,
     store::Rows,
-    types::{Digest, Height, codec, planted},
+    types::{Digest, Height, planted},
 };
 
 impl Executor {
@@ -24,7 +24,7 @@ impl Executor {
         if height.get() > self.limits.retention_heights {
             replies::forget(&mut state, height.minus(self.limits.retention_heights));
         }
-        let receipts = match codec::decode::<Payload>(&block.payload) {
+        let receipts = match PayloadView::read(&block.payload) {
             Ok(payload) => {
                 self.clock.take(&mut state, payload.proposer, payload.proposed_at_ms);
                 self.execute_commands(&mut state, height, &payload.commands)
@@ -48,7 +48,12 @@ impl Executor {
         Executed { header, receipts, turn: Turn { missed, next }, changes }
     }
 
-    fn execute_commands(&self, state: &mut State<'_>, height: Height, commands: &[Command]) -> Vec<(Digest, Receipt)> {
+    fn execute_commands(
+        &self,
+        state: &mut State<'_>,
+        height: Height,
+        commands: &[CommandView<'_>],
+    ) -> Vec<(Digest, Receipt)> {
         let mut entries = Vec::with_capacity(commands.len());
         let mut receipts = Vec::with_capacity(commands.len());
         for command in commands {
@@ -69,7 +74,13 @@ impl Executor {
     }
 
     /// `OB-4`: executes a command unless it, or another in its place, was executed or it comes too late.
-    fn execute_command(&self, state: &mut State<'_>, height: Height, id: &Digest, command: &Command) -> Outcome {
+    fn execute_command(
+        &self,
+        state: &mut State<'_>,
+        height: Height,
+        id: &Digest,
+        command: &CommandView<'_>,
+    ) -> Outcome {
         let without = |status| Outcome::New(Receipt { status, result: Bytes::new() });
         match replies::holder(state.rows(), command) {
             Some(holder) if holder.id == *id && !planted::is("forgotten-reply") => {
@@ -79,7 +90,7 @@ impl Executor {
             Some(_) if !planted::is("forgotten-reply") => without(Status::Conflict),
             None if command.expires_at_height.is_some_and(|last| last < height) => without(Status::Expired),
             _ => {
-                let receipt = self.app.execute(state, height, &command.body);
+                let receipt = self.app.execute(state, height, command.body);
                 if receipt.status == Status::Applied {
                     state.keep();
                     Outcome::New(receipt)

@@ -7,7 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::super::{Command, Receipt, State, Status, chain::height_key};
+use super::super::{CommandView, Receipt, State, Status, chain::height_key};
 use crate::{
     crypto::Transcript,
     store::{Rows, Table},
@@ -38,7 +38,7 @@ pub(super) struct Holder {
 }
 
 impl Entry {
-    pub fn new(id: Digest, command: &Command, receipt: Receipt) -> Self {
+    pub fn new(id: Digest, command: &CommandView<'_>, receipt: Receipt) -> Self {
         Self { id, client: command.client, sequence: command.sequence, receipt }
     }
 
@@ -54,7 +54,7 @@ pub(super) fn reply(rows: &dyn Rows, id: &Digest) -> Option<Reply> {
 }
 
 /// Which command is remembered as executed under a command's client and sequence.
-pub(super) fn holder(rows: &dyn Rows, command: &Command) -> Option<Holder> {
+pub(super) fn holder(rows: &dyn Rows, command: &CommandView<'_>) -> Option<Holder> {
     Some(decode(&rows.get(Table::Replies, &slot(&command.client, command.sequence))?))
 }
 

@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 
 use super::{
-    super::{Command, Payload},
+    super::{CommandView, PayloadView},
     Executor, replies,
 };
 use crate::{
     protocol::Verdict,
     store::Rows,
-    types::{Height, ValidatorIndex, codec, planted},
+    types::{Height, ValidatorIndex, planted},
 };
 
 impl Executor {
@@ -24,7 +24,7 @@ impl Executor {
         if payload.len() > self.limits.payload_bytes_max {
             return Verdict::Invalid;
         }
-        let Ok(payload) = codec::decode::<Payload>(payload) else { return Verdict::Invalid };
+        let Ok(payload) = PayloadView::read(payload) else { return Verdict::Invalid };
         if payload.proposer != proposer || proposer.position() >= self.validators {
             return Verdict::Invalid;
         }
@@ -42,19 +42,19 @@ impl Executor {
     }
 
     /// What can be said of commands without any state.
-    fn is_sound(&self, height: Height, commands: &[Command]) -> bool {
+    fn is_sound(&self, height: Height, commands: &[CommandView<'_>]) -> bool {
         let mut seen = BTreeSet::new();
         commands.iter().all(|command| {
             command.expires_at_height.is_none_or(|last| height <= last)
                 // All fields, as in the id, without the price of hashing them.
-                && seen.insert((&command.client, command.sequence, command.expires_at_height, &command.body))
-                && self.check(&command.body).is_ok()
+                && seen.insert((&command.client, command.sequence, command.expires_at_height, command.body))
+                && self.check(command.body).is_ok()
         })
     }
 
     /// Whether a command was executed at or below `settled`, according to every state from there up to the one below
     /// `height`: rows that some of these have forgotten already do not count.
-    fn was_executed(&self, rows: &dyn Rows, height: Height, settled: Height, command: &Command) -> bool {
+    fn was_executed(&self, rows: &dyn Rows, height: Height, settled: Height, command: &CommandView<'_>) -> bool {
         replies::holder(rows, command).is_some_and(|holder| {
             holder.height <= settled
                 && holder.height.plus(self.limits.retention_heights) >= height

@@ -35,7 +35,7 @@ pub(in crate::cli) struct NodeArguments {
 }
 
 /// Takes `host:port` too, and drops slashes at the end.
-fn base_url(text: &str) -> Result<String, String> {
+pub(in crate::cli) fn base_url(text: &str) -> Result<String, String> {
     let text = text.trim();
     let url = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
     let url = url.trim_end_matches('/');

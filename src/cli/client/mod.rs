@@ -14,7 +14,9 @@ pub(super) mod testing;
 
 pub(super) use doctor::{DoctorArguments, doctor};
 pub(super) use events::{EventsArguments, events};
-pub(super) use http::{Backoff, Client, Method, NodeArguments, Patience, Reply, Request, Trouble, is_retryable};
+pub(super) use http::{
+    Backoff, Client, Method, NodeArguments, Patience, Reply, Request, Trouble, base_url, is_retryable,
+};
 pub(super) use kv::{DeleteArguments, GetArguments, PutArguments, delete, get, kv_path, put};
 pub(super) use look::{
     BlockArguments, CertificateArguments, CommandArguments, PeersArguments, ValidatorsArguments, block, certificate,

@@ -47,14 +47,14 @@ pub(super) fn log_file(member: &Member) -> PathBuf {
 
 /// A node that has ended by itself.
 #[derive(Debug)]
-pub(super) struct Death {
-    pub(super) index: usize,
+pub(in crate::cli) struct Death {
+    pub(in crate::cli) index: usize,
     pub(super) status: ExitStatus,
 }
 
 impl Death {
     /// How it ended, in words.
-    pub(super) fn how(&self) -> String {
+    pub(in crate::cli) fn how(&self) -> String {
         match (self.status.code(), self.status.signal()) {
             (Some(code), _) => format!("exit status {code}"),
             (None, Some(signal)) => format!("signal {signal}"),
@@ -105,6 +105,14 @@ impl Fleet {
     /// The process id of a node.
     pub(super) fn pid(&self, index: usize) -> i32 {
         self.processes[index].pid.as_raw_nonzero().get()
+    }
+
+    /// Kills a node, as a crash would.
+    pub(super) fn kill(&mut self, index: usize) {
+        if self.processes[index].is_alive {
+            // It may have ended a moment ago; its death is told in any case.
+            let _ = kill_process(self.processes[index].pid, Signal::KILL);
+        }
     }
 
     /// Waits until a node ends; for ever when none does.

@@ -5,7 +5,7 @@ use std::io;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// The signals that end a localnet.
-pub(super) struct Interrupts {
+pub(in crate::cli) struct Interrupts {
     interrupt: Signal,
     terminate: Signal,
     hangup: Signal,
@@ -13,7 +13,7 @@ pub(super) struct Interrupts {
 
 impl Interrupts {
     /// From here on the signals are seen here and do nothing else.
-    pub(super) fn install() -> io::Result<Self> {
+    pub(in crate::cli) fn install() -> io::Result<Self> {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
@@ -22,7 +22,7 @@ impl Interrupts {
     }
 
     /// Waits for one, and returns the exit status by which shells know it: 128 and its number.
-    pub(super) async fn next(&mut self) -> u8 {
+    pub(in crate::cli) async fn next(&mut self) -> u8 {
         let kind = tokio::select! {
             _ = self.interrupt.recv() => SignalKind::interrupt(),
             _ = self.terminate.recv() => SignalKind::terminate(),

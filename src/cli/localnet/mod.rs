@@ -18,6 +18,7 @@ mod supervise;
 mod temporary;
 #[cfg(test)]
 mod tests;
+mod trial;
 
 use std::{
     cell::RefCell,
@@ -27,9 +28,11 @@ use std::{
 };
 
 use clap::Args;
+pub(super) use interrupt::Interrupts;
 use janitor::Janitor;
 pub(super) use janitor::{JanitorArguments, run as clear_up};
 use temporary::TemporaryDir;
+pub(super) use trial::Trial;
 
 use super::{
     Failure,

@@ -48,7 +48,7 @@ pub(super) async fn supervise(plan: &Plan<'_>) -> Result<u8, Failure> {
 async fn serve(plan: &Plan<'_>, fleet: &mut Fleet, interrupts: &mut Interrupts) -> Result<u8, Failure> {
     tokio::select! {
         status = interrupts.next() => return Ok(status),
-        ready = until_all_ready(plan, fleet) => ready?,
+        ready = until_all_ready(plan.cluster, plan.ready_timeout, fleet) => ready?,
     }
     report::tell(plan.cluster, fleet, plan.json)?;
     let Some(command) = plan.exec else {
@@ -75,8 +75,16 @@ async fn serve(plan: &Plan<'_>, fleet: &mut Fleet, interrupts: &mut Interrupts) 
     }
 }
 
-async fn until_all_ready(plan: &Plan<'_>, fleet: &mut Fleet) -> Result<(), Failure> {
-    let members = &plan.cluster.members;
+/// Waits until every node takes part.
+///
+/// # Errors
+/// [`Failure`] when one ends before, or the time is over; with the ends of the logs.
+pub(super) async fn until_all_ready(
+    cluster: &Cluster,
+    ready_timeout: Duration,
+    fleet: &mut Fleet,
+) -> Result<(), Failure> {
+    let members = &cluster.members;
     let mut probes = JoinSet::new();
     for member in members {
         let (index, url) = (member.index, report::url(member));
@@ -86,7 +94,7 @@ async fn until_all_ready(plan: &Plan<'_>, fleet: &mut Fleet) -> Result<(), Failu
         });
     }
     let mut is_ready = vec![false; members.len()];
-    let deadline = sleep(plan.ready_timeout);
+    let deadline = sleep(ready_timeout);
     tokio::pin!(deadline);
     loop {
         tokio::select! {
@@ -113,7 +121,7 @@ async fn until_all_ready(plan: &Plan<'_>, fleet: &mut Fleet) -> Result<(), Failu
                     format!("node {} is not ready; the end of {}:\n{}", member.index, log.display(), tail(&log))
                 });
                 let ends = ends.collect::<Vec<_>>().join("\n");
-                let seconds = plan.ready_timeout.as_secs();
+                let seconds = ready_timeout.as_secs();
                 return Err(Failure::Failed(format!("not ready within {seconds} s\n{ends}")));
             }
         }

@@ -31,14 +31,16 @@ impl Pace {
         base.saturating_mul(1 << doublings)
     }
 
-    /// Takes the time from a leader's message to its quorum into a moving average (weight 1/4).
-    pub fn measure(&mut self, quorum_delay: Duration) {
+    /// Takes the time from a leader's message to its quorum into a moving average (weight 1/4), and returns that.
+    pub fn measure(&mut self, quorum_delay: Duration) -> Duration {
         self.quorum_delay = (self.quorum_delay.saturating_mul(3).saturating_add(quorum_delay)) / 4;
+        self.quorum_delay
     }
 
-    /// How often a wanted instance pulls.
+    /// How often a wanted instance pulls: not while what it would ask for is most likely on its way.
     pub fn pull_interval(&self) -> Duration {
-        self.timing.pull_interval
+        let on_its_way = self.quorum_delay.saturating_mul(2).min(self.timing.round_timeout_max);
+        self.timing.pull_interval.max(on_its_way)
     }
 
     /// How long a command waits before it makes an instance wanted.

@@ -70,7 +70,8 @@ impl Streamlette {
     fn advance(&mut self, now: Time, out: &mut Outbox) {
         if let Some(notarized) = self.tree.notarized_tick().filter(|tick| *tick >= self.turn.tick) {
             if let Some(seen_at) = self.turn.seen_at.filter(|_| notarized == self.turn.tick) {
-                self.pace.measure(now.since(seen_at));
+                let quorum_delay = self.pace.measure(now.since(seen_at));
+                out.act(Effect::Measured { quorum_delay });
             }
             self.enter(now, notarized.next(), out);
         }

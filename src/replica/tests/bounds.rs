@@ -8,7 +8,7 @@ fn live_through(window: u64, heights: u64) {
     hands.peer_up(1, Some(1));
     for at in 1..=heights {
         hands.submit(at, &command(at));
-        hands.step(Input::Forwarded { from: Peer(1), commands: vec![command(1_000_000 + at)] });
+        hands.step(Input::Forwarded { from: Peer(1), commands: vec![command(1_000_000 + at).into()] });
         hands.build(at);
         hands.commit(at, &[command(at), command(1_000_000 + at)]);
         hands.forget();

@@ -105,7 +105,7 @@ fn a_full_mempool_refuses_and_forgets_nothing_it_accepted() {
     assert_eq!(accepted, 750, "their own quarter and the shared half");
     assert_eq!(hands.replies().iter().filter(|(_, fate)| *fate == Fate::Full).count(), 2000 - accepted);
     assert_eq!(hands.replica.view().mempool_commands, accepted);
-    hands.step(Input::Submit { ticket: None, command: command(5000) });
+    hands.step(Input::Submit { commands: vec![(None, command(5000).into())] });
     assert_eq!(hands.replica.view().mempool_commands, accepted);
 }
 
@@ -125,8 +125,8 @@ fn a_flood_from_one_validator_leaves_room_for_clients_and_other_validators() {
     let mut hands = Hands::new(1, 1);
     (0..4).filter(|at| *at != 1).for_each(|at| hands.peer_up(at.into(), Some(at)));
     let flood: Vec<Command> = (0..3000).map(|number| command(10_000 + number)).collect();
-    hands.step(Input::Forwarded { from: Peer(3), commands: flood });
-    hands.step(Input::Forwarded { from: Peer(2), commands: vec![command(1), command(2)] });
+    hands.step(Input::Forwarded { from: Peer(3), commands: flood.into_iter().map(Into::into).collect() });
+    hands.step(Input::Forwarded { from: Peer(2), commands: vec![command(1).into(), command(2).into()] });
     hands.submit(1, &command(3));
     assert_eq!(hands.replies(), [(1, Fate::Accepted)]);
     // And what was let in first does not come first: everyone has the same part of a payload.

@@ -109,6 +109,7 @@ impl Cluster {
         match dice.below(6) {
             0 if !self.messages.is_empty() => {
                 let (from, to, commands) = self.messages.swap_remove(dice.below(self.messages.len()));
+                let commands = commands.into_iter().map(Into::into).collect();
                 self.nodes[to].step(Input::Forwarded { from: Peer(from as u64), commands });
                 self.collect(to);
             }

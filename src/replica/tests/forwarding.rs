@@ -83,8 +83,8 @@ fn does_not_tell_everyone_while_heights_are_decided() {
 }
 
 #[test]
-fn a_height_takes_at_most_a_payload_of_forwarded_commands() {
-    let mut hands = Hands::new(1, 0);
+fn a_height_takes_at_most_a_payload_of_commands_from_a_listener() {
+    let mut hands = Hands::with(settings(1, None));
     (0..500).for_each(|number| hands.submit(number, &command(number)));
     let sent: Vec<Command> = hands.forwards().into_iter().flat_map(|(_, commands)| commands).collect();
     let bytes: usize = sent.iter().map(|command| crate::types::codec::encode(command).len()).sum();
@@ -102,10 +102,28 @@ fn a_height_takes_at_most_a_payload_of_forwarded_commands() {
 }
 
 #[test]
+fn a_validator_forwards_few_commands_and_keeps_the_rest_for_its_turn() {
+    let mut hands = Hands::new(1, 0);
+    (0..500).for_each(|number| hands.submit(number, &command(number)));
+    let sent: Vec<Command> = hands.forwards().into_iter().flat_map(|(_, commands)| commands).collect();
+    let bytes: usize = sent.iter().map(|command| crate::types::codec::encode(command).len()).sum();
+    assert!((1..=4096 / 16).contains(&bytes), "{bytes}");
+}
+
+#[test]
+fn a_large_command_is_forwarded_alone() {
+    let mut hands = Hands::new(1, 0);
+    let large = Command { body: vec![0; 1024].into(), ..command(1) };
+    hands.submit(1, &large);
+    hands.submit(2, &command(2));
+    assert_eq!(hands.forwards(), [(vec![1], vec![large])]);
+}
+
+#[test]
 fn never_forwards_what_was_forwarded_unless_our_client_submits_it_too() {
     let mut hands = Hands::new(1, 0);
     hands.peer_up(2, Some(2));
-    hands.step(Input::Forwarded { from: Peer(2), commands: vec![command(1)] });
+    hands.step(Input::Forwarded { from: Peer(2), commands: vec![command(1).into()] });
     hands.pass(millis(500));
     assert_eq!(hands.forwards(), []);
     hands.submit(1, &command(1));
@@ -117,7 +135,7 @@ fn a_forwarded_command_larger_than_genesis_allows_is_a_lie() {
     let mut hands = Hands::new(1, 0);
     hands.peer_up(2, Some(2));
     let large = Command { body: vec![0; 1025].into(), ..command(1) };
-    hands.step(Input::Forwarded { from: Peer(2), commands: vec![large, command(2)] });
+    hands.step(Input::Forwarded { from: Peer(2), commands: vec![large.into(), command(2).into()] });
     assert_eq!(hands.blamed(), [2]);
     assert_eq!(hands.replica.view().mempool_commands, 0);
 }

@@ -226,7 +226,7 @@ impl Hands {
     }
 
     pub(super) fn submit(&mut self, ticket: u64, command: &Command) {
-        self.step(Input::Submit { ticket: Some(Ticket(ticket)), command: command.clone() });
+        self.step(Input::Submit { commands: vec![(Some(Ticket(ticket)), command.clone().into())] });
     }
 
     pub(super) fn decide(&mut self, at: u64, commands: &[Command]) {

@@ -193,3 +193,11 @@ fn a_listener_opens_instances_without_a_vote() {
     hands.commit(1, &[command(1)]);
     assert!(hands.take().iter().any(|effect| matches!(effect, Effect::Record { .. })));
 }
+
+#[test]
+fn a_new_instance_expects_the_delay_that_was_measured_last() {
+    let mut hands = Hands::new(1, 0);
+    hands.step(Input::Measured { quorum_delay: millis(300) });
+    hands.commit(1, &[]);
+    assert_eq!(hands.open[&Height::new(2)].timing.quorum_delay, millis(300));
+}

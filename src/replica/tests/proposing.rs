@@ -131,6 +131,6 @@ fn demand_of_an_owner_who_had_nothing_to_propose_returns_with_the_next_command()
 fn commands_that_others_forwarded_make_the_height_wanted() {
     let mut hands = Hands::new(1, 0);
     hands.peer_up(1, Some(1));
-    hands.step(Input::Forwarded { from: Peer(1), commands: vec![command(1)] });
+    hands.step(Input::Forwarded { from: Peer(1), commands: vec![command(1).into()] });
     assert_eq!(hands.demands(), [(1, true, false)]);
 }

@@ -43,6 +43,9 @@ impl Node {
                 let block = Block { height, payload, certificate };
                 turn.letters.push(Letter::Replica(replica::Input::Decided { block }));
             }
+            Effect::Measured { quorum_delay } => {
+                turn.letters.push(Letter::Replica(replica::Input::Measured { quorum_delay }));
+            }
             Effect::Evidence(evidence) => {
                 let electorate = Electorate { id: instance, set: Arc::clone(&self.set) };
                 turn.accusations.push((electorate, evidence));

@@ -15,7 +15,7 @@ use super::{
     letter::{Execution, Letter, Mail, Question, Then, Turn},
 };
 use crate::{
-    app::{self, Block, Command, Executor, Header},
+    app::{self, Block, Executor, Header, Identified},
     config::Genesis,
     crypto::{BatchRng, SecretKey, admit, seeded_rng},
     journal::{Entry, Journal, OpenError},
@@ -313,7 +313,8 @@ impl Node {
                 _ => turn.letters.push(Letter::Replica(replica::Input::Stray { peer, height })),
             },
             Frame::Commands(commands) => {
-                let commands = commands.into_vec().into_iter().filter(|command| self.is_news(command)).collect();
+                let commands = commands.into_vec().into_iter().map(Identified::from);
+                let commands = commands.filter(|command| self.is_news(command)).collect();
                 turn.letters.push(Letter::Replica(replica::Input::Forwarded { from: peer, commands }));
             }
             Frame::Checkpoint(vote) => turn.letters.push(Letter::Replica(replica::Input::Vote { peer, vote })),
@@ -322,8 +323,8 @@ impl Node {
     }
 
     /// Whether a forwarded command may still be proposed: one that was executed long ago spoils every payload.
-    fn is_news(&self, command: &Command) -> bool {
-        self.executor.check(&command.body).is_ok() && app::reply(&self.rows, &command.id()).is_none()
+    fn is_news(&self, command: &Identified) -> bool {
+        self.executor.check(&command.command().body).is_ok() && app::reply(&self.rows, &command.id()).is_none()
     }
 
     fn origin(&self, peer: Peer) -> Origin {

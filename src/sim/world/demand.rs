@@ -45,7 +45,10 @@ impl World<'_> {
             let (ticket, command) = self.clients.ask(node, id);
             match brain.reply(&id) {
                 Some(fate) => self.on_fate(node, ticket, &fate),
-                None => self.post(node, Letter::Replica(Input::Submit { ticket: Some(ticket), command })),
+                None => {
+                    let commands = vec![(Some(ticket), command.into())];
+                    self.post(node, Letter::Replica(Input::Submit { commands }));
+                }
             }
         }
         self.schedule(PATIENCE_OF_CLIENTS, Event::Impatient(id));
