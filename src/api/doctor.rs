@@ -129,7 +129,7 @@ fn findings(view: &View, examined: &Examination, missing: &[ValidatorIndex]) -> 
     match view.abstention {
         Some(Abstention::Everywhere) => findings.push("rejoining: this node asks the others how far they are".into()),
         Some(Abstention::Through(last)) => {
-            findings.push(format!("rejoining: this node votes above height {last} only"))
+            findings.push(format!("rejoining: this node votes above height {last} only"));
         }
         None => {}
     }

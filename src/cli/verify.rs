@@ -39,8 +39,8 @@ pub(super) struct Arguments {
 
 /// What a node gives to be checked, told apart by what only one of them has.
 enum Document {
-    Certificate(CertificateDocument),
-    State(StateProofDocument),
+    Certificate(Box<CertificateDocument>),
+    State(Box<StateProofDocument>),
 }
 
 /// Prints what is proven, or fails with the first thing that does not hold.
@@ -64,9 +64,9 @@ pub(super) fn run(arguments: &Arguments, json: bool) -> Result<ExitCode, Failure
         }
     };
     if json {
-        output::line(&said)?
+        output::line(&said)?;
     } else {
-        output::bytes(words.as_bytes())?
+        output::bytes(words.as_bytes())?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -73,7 +73,7 @@ impl Entry {
 }
 
 /// Puts records and bodies together again (`JN-9`).
-fn read_entries(survey: &Survey) -> Result<Vec<Entry>, OpenError> {
+pub(super) fn read_entries(survey: &Survey) -> Result<Vec<Entry>, OpenError> {
     let named = survey.items.iter().filter_map(|(_, item)| Some((item.body()?, &item.bytes)));
     let bodies: BTreeMap<_, _> = named.collect();
     let mut entries = Vec::new();

@@ -3,8 +3,8 @@
 //! Called by the command line, over the disk of a replica that does not run. [`Journal::open`](super::Journal::open)
 //! judges the same way, and then mends.
 
-use super::{Disk, Entry, OpenError, recovery};
-use crate::types::{Digest, Height, codec};
+use super::{Disk, Entry, OpenError, entry::read_entries, recovery};
+use crate::types::{Digest, Height};
 
 /// What a journal holds.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -46,13 +46,10 @@ impl Inspection {
             written_bytes: segment.bytes,
             highest: segment.highest,
         };
-        let entries = survey.items.iter().map(|(sequence, item)| {
-            codec::decode(&item.bytes).map_err(|_| OpenError::Unknown { sequence: sequence.0 })
-        });
         Ok(Self {
             segments: survey.segments.iter().map(view).collect(),
             floor: survey.floor,
-            entries: entries.collect::<Result<_, _>>()?,
+            entries: read_entries(&survey)?,
             lost: survey.lost,
             bad_copies: survey.mended,
             torn_bytes: survey.torn_bytes,

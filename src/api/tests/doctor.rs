@@ -40,15 +40,14 @@ fn says_whose_votes_are_missing_under_which_leader() {
     let bench = Bench::new();
     let voters = vec![ValidatorIndex::new(0), ValidatorIndex::new(2)];
     let view = View { round: 3, leader: Some(ValidatorIndex::new(1)), is_wanted: true, voters, ..View::default() };
-    let instance = Some(InstanceView { height: Height::new(9), view });
-    let found = findings(&bench, Examination { instance: instance.clone(), ..healthy() });
+    let mut instance = InstanceView { height: Height::new(9), view };
+    let found = findings(&bench, Examination { instance: Some(instance.clone()), ..healthy() });
     assert_eq!(found, ["height 9 is in round 3 under validator 1; votes missing: validator 1, validator 3"]);
     assert_eq!(bench.get("/v1/doctor").json(200)["missing_votes"], serde_json::json!([1, 3]));
     assert_eq!(bench.get("/v1/doctor").json(200)["instance"]["round"], 3);
     // Nobody waits for a dormant instance: its votes are not missing.
-    let mut dormant = instance.unwrap();
-    dormant.view.is_wanted = false;
-    assert_eq!(findings(&bench, Examination { instance: Some(dormant), ..healthy() }), Vec::<String>::new());
+    instance.view.is_wanted = false;
+    assert_eq!(findings(&bench, Examination { instance: Some(instance), ..healthy() }), Vec::<String>::new());
 }
 
 #[test]

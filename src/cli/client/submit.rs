@@ -160,7 +160,7 @@ mod tests {
     fn a_batch_is_a_document_a_list_or_lines() {
         let put = json!({ "op": "put", "key": "a", "value": "1" });
         let two = vec![put.clone(), put.clone()];
-        assert_eq!(parse(put.to_string().as_bytes()).unwrap(), [put.clone()]);
+        assert_eq!(parse(put.to_string().as_bytes()).unwrap(), std::slice::from_ref(&put));
         assert_eq!(parse(format!("{put}\n{put}\n").as_bytes()).unwrap(), two);
         assert_eq!(parse(json!(two).to_string().as_bytes()).unwrap(), two);
         assert_eq!(parse(json!({ "commands": two }).to_string().as_bytes()).unwrap(), two);

@@ -4,6 +4,7 @@
 //! mailboxes of the same validator and [`Mail`] for other validators. The world decides when each is delivered.
 
 mod effect;
+mod mail;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -12,10 +13,10 @@ use super::{
     disk::SimDisk,
     estate::{Estate, sort_entries},
     ledger::Ledger,
-    letter::{Execution, Letter, Mail, Question, Then, Turn},
+    letter::{Execution, Letter, Then, Turn},
 };
 use crate::{
-    app::{self, Block, Executor, Header, Identified},
+    app::{self, Block, Executor, Header},
     config::Genesis,
     crypto::{BatchRng, SecretKey, admit, seeded_rng},
     journal::{Entry, Journal, OpenError},
@@ -25,8 +26,8 @@ use crate::{
     },
     replica::{
         self, Fate, Peer, Recovered, Replica, Settings, View,
-        waiting::{Early, Room},
-        wire::{Frame, PeerStatus, Request, Response},
+        waiting::Room,
+        wire::{PeerStatus, Response},
     },
     store::MemoryRows,
     types::{Digest, Height, Time, ValidatorIndex, ValidatorSet},
@@ -297,82 +298,6 @@ impl Node {
                 });
             }
         }
-    }
-
-    fn frame(&mut self, now: Time, peer: Peer, frame: Frame, turn: &mut Turn) {
-        let highest = self.deciders.last_key_value().map_or(Height::ZERO, |(height, _)| *height);
-        match frame {
-            Frame::Instance { height, instance, message } => match self.deciders.get(&height) {
-                Some(sitting) if sitting.electorate.id == instance => {
-                    let origin = self.origin(peer);
-                    self.step_decider(now, height, protocol::Input::Arrived { origin, message }, turn);
-                }
-                _ if height > highest && height <= highest.plus(2) => {
-                    self.early.keep(Early { peer, ticket: None, height, instance, message });
-                }
-                _ => turn.letters.push(Letter::Replica(replica::Input::Stray { peer, height })),
-            },
-            Frame::Commands(commands) => {
-                let commands = commands.into_vec().into_iter().map(Identified::from);
-                let commands = commands.filter(|command| self.is_news(command)).collect();
-                turn.letters.push(Letter::Replica(replica::Input::Forwarded { from: peer, commands }));
-            }
-            Frame::Checkpoint(vote) => turn.letters.push(Letter::Replica(replica::Input::Vote { peer, vote })),
-            Frame::Status { status, .. } => turn.letters.push(Letter::Replica(replica::Input::Status { peer, status })),
-        }
-    }
-
-    /// Whether a forwarded command may still be proposed: one that was executed long ago spoils every payload.
-    fn is_news(&self, command: &Identified) -> bool {
-        self.executor.check(&command.command().body).is_ok() && app::reply(&self.rows, &command.id()).is_none()
-    }
-
-    fn origin(&self, peer: Peer) -> Origin {
-        let validator = usize::try_from(peer.0).ok().and_then(|at| self.peers.get(at).copied().flatten());
-        Origin { validator, ticket: None }
-    }
-
-    fn request(&mut self, now: Time, peer: Peer, question: Question, request: Request, turn: &mut Turn) {
-        let response = match request {
-            Request::Diff { height, instance, summary } => match self.deciders.get(&height) {
-                Some(sitting) if sitting.electorate.id == instance => self.pull(now, height, summary, turn),
-                _ if height <= self.tip().height => self.blocks(height),
-                _ => {
-                    turn.letters.push(Letter::Replica(replica::Input::Stray { peer, height }));
-                    Response::Nothing(self.status)
-                }
-            },
-            Request::Blocks { from } => self.blocks(from),
-        };
-        turn.mail.push((node_of(peer), Mail::Response(question, response)));
-    }
-
-    fn blocks(&self, from: Height) -> Response {
-        Response::Blocks { blocks: replica::blocks_from(&self.rows, from, ANSWER_BYTES), status: self.status }
-    }
-
-    fn response(&mut self, peer: Peer, question: Question, response: Response, turn: &mut Turn) {
-        let status = match response {
-            Response::Diff(message) => {
-                if let Question::Ask(height) = question {
-                    let origin = self.origin(peer);
-                    turn.letters.push(Letter::Decider(height, protocol::Input::Arrived { origin, message }));
-                }
-                return;
-            }
-            Response::Blocks { blocks, status } => {
-                turn.letters.push(Letter::Replica(replica::Input::Blocks { peer, blocks }));
-                status
-            }
-            // Anything but blocks is no answer to a question for blocks: the brain asks somebody else.
-            Response::Nothing(_) | Response::Busy if question == Question::Fetch => {
-                turn.letters.push(Letter::Replica(replica::Input::Blocks { peer, blocks: Vec::new() }));
-                return;
-            }
-            Response::Nothing(status) => status,
-            Response::Busy => return,
-        };
-        turn.letters.push(Letter::Replica(replica::Input::Status { peer, status }));
     }
 
     fn execute(&mut self, block: Block, instance: Digest, turn: &mut Turn) {

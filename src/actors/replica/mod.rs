@@ -5,17 +5,19 @@
 //! Policy of the edges: submissions find a full mailbox refused (the API answers 429); what the router tells comes
 //! again; deciders' results, storage's and the executor's answers are waited for, and are at most a window's worth.
 
+mod sight;
+
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
-    time::Duration,
 };
 
 use actix::prelude::*;
+pub use sight::{Foremost, Kept, Waits};
 use tokio::sync::oneshot;
 
 use super::{
-    Clock, Ports, Snapshot, decider, executor,
+    Clock, Ports, decider, executor,
     network::To,
     pacemaker,
     port::{Port, Receive},
@@ -28,7 +30,7 @@ use crate::{
     metrics,
     protocol::{self, Abstention, Checkpoint, Evidence, Record, Setup, Slot, seat::Seat},
     replica::{
-        Effect, Event, Fate, Input, Notice, Outbox, Progress, Replica as Brain, Ticket,
+        Effect, Event, Fate, Input, Outbox, Replica as Brain, Ticket,
         wire::{Frame, PeerStatus},
     },
     types::{BoundedVec, Digest, Height, Time, ValidatorIndex},
@@ -92,28 +94,8 @@ pub struct FateSender {
     pub committed: Option<oneshot::Sender<Fate>>,
 }
 
-/// Asks whether a command waits here to be decided.
-#[derive(Message)]
-#[rtype(result = "bool")]
-pub struct Waits {
-    /// Its id.
-    pub command: Digest,
-}
-
-/// Asks for the decider of the lowest live instance, with its height.
-#[derive(Message)]
-#[rtype(result = "Option<(Height, Port<decider::Decider>)>")]
-pub struct Foremost;
-
-/// Asks for the proofs of lies that are kept, at most [`EVIDENCE_MAX`].
-#[derive(Message)]
-#[rtype(result = "Vec<Evidence>")]
-pub struct Kept;
-
 /// Commands in one forwarded frame.
 const FORWARD_MAX: usize = 4096;
-/// How often the progress of catching up is logged.
-const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
 /// After so many tickets those of clients that have gone are thrown away.
 const SWEEP_INTERVAL: u64 = 1024;
 /// Evidence that is kept for operators, since the start; what comes later is counted only.
@@ -155,7 +137,7 @@ impl Replica {
     }
 
     fn step(&mut self, input: Input, ctx: &mut Context<Self>) {
-        log(&input);
+        sight::log(&input);
         let mut outbox = std::mem::take(&mut self.outbox);
         self.brain.step(self.ports.clock.now(), input, &mut outbox);
         for effect in outbox.effects.drain(..) {
@@ -169,7 +151,7 @@ impl Replica {
             if let Event::Diverged { height, validator } = event {
                 tracing::warn!(height = height.get(), %validator, "a validator has another header than ours");
             }
-            if let Some(notice) = notice(&event) {
+            if let Some(notice) = sight::notice(&event) {
                 self.ports.notice(notice);
             }
             if let Event::Syncing { is_syncing: false, executed, .. } = event
@@ -379,47 +361,6 @@ impl Replica {
         }
     }
 
-    /// Publishes what an operator may see, if it has changed.
-    fn show(&mut self) {
-        let view = self.brain.view();
-        self.ports.heights.send_if_modified(|height| {
-            let is_higher = view.executed > *height;
-            *height = view.executed;
-            is_higher
-        });
-        if let Some(progress) = &view.sync {
-            self.log_progress(progress);
-        }
-        self.ports.snapshot.send_if_modified(|snapshot| {
-            let is_new = snapshot.view != view;
-            *snapshot = Snapshot { view, proven: self.evidence.len() };
-            is_new
-        });
-    }
-
-    /// A line with a bar when catching up has taken a while, and again each second.
-    fn log_progress(&mut self, progress: &Progress) {
-        let now = self.ports.clock.now();
-        if progress.elapsed < PROGRESS_INTERVAL || self.sync_logged.is_some_and(|at| now.since(at) < PROGRESS_INTERVAL)
-        {
-            return;
-        }
-        self.sync_logged = Some(now);
-        let filled = usize::try_from(progress.percent() / 5).unwrap_or(0);
-        let (height, target) = (progress.executed.get(), progress.target.get());
-        let (percent, blocks_per_second) = (progress.percent(), progress.blocks_per_second());
-        let seconds_left = progress.left().map(|left| left.as_secs());
-        tracing::info!(
-            height,
-            target,
-            percent,
-            blocks_per_second,
-            seconds_left,
-            "catching up [{:<20}]",
-            "#".repeat(filled)
-        );
-    }
-
     fn arm(&mut self, ctx: &mut Context<Self>) {
         let deadline = self.brain.deadline();
         if deadline != self.armed {
@@ -427,39 +368,6 @@ impl Replica {
             let alarm = deadline.map(|time| (time, ctx.address().recipient()));
             self.ports.pacemaker.insist(pacemaker::Arm { sleeper: pacemaker::Sleeper::Replica, alarm });
         }
-    }
-}
-
-/// What of an event belongs into the event stream. Commits do not: readers find blocks in the store.
-fn notice(event: &Event) -> Option<Notice> {
-    match *event {
-        Event::TurnMissed { height, validator } => Some(Notice::TurnMissed { height, validator }),
-        Event::Diverged { height, validator } => Some(Notice::Diverged { height, validator }),
-        Event::Syncing { is_syncing, executed, target } => Some(Notice::Syncing { is_syncing, executed, target }),
-        Event::StateMismatch { height } => Some(Notice::StateMismatch { height }),
-        Event::Stabilised { height } => Some(Notice::CheckpointStable { height }),
-        Event::Committed { .. } | Event::Refused { .. } | Event::Synced { .. } => None,
-    }
-}
-
-/// The stations of a command's and of a height's way through this replica: with those of its instance they show where
-/// the time goes.
-fn log(input: &Input) {
-    match input {
-        Input::Submit { commands } => {
-            for (_, command) in commands {
-                tracing::debug!(command = %command.id(), "submitted");
-            }
-        }
-        Input::Forwarded { .. } => tracing::debug!("forwarded here"),
-        Input::Build { slot, .. } => tracing::debug!(height = slot.height.get(), "asked to propose"),
-        Input::Decided { block } => tracing::debug!(height = block.height.get(), "decided"),
-        Input::Recorded { height } => tracing::debug!(height = height.get(), "recorded"),
-        Input::Executed { header, receipts, .. } => {
-            let (height, commands, state_root) = (header.height.get(), receipts.len(), header.state_root);
-            tracing::debug!(height, commands, ?state_root, "executed");
-        }
-        _ => {}
     }
 }
 
@@ -550,29 +458,5 @@ impl Replica {
             self.waiting.remove(&ticket);
             self.step(Input::Abandon { ticket }, ctx);
         }
-    }
-}
-
-impl Receive<Waits> for Replica {
-    type Result = bool;
-
-    fn receive(&mut self, Waits { command }: Waits, _: &mut Self::Context) -> bool {
-        self.brain.waits(&command)
-    }
-}
-
-impl Receive<Foremost> for Replica {
-    type Result = Option<(Height, Port<decider::Decider>)>;
-
-    fn receive(&mut self, _: Foremost, _: &mut Self::Context) -> Self::Result {
-        self.live.first_key_value().map(|(height, decider)| (*height, decider.clone()))
-    }
-}
-
-impl Receive<Kept> for Replica {
-    type Result = Vec<Evidence>;
-
-    fn receive(&mut self, _: Kept, _: &mut Self::Context) -> Self::Result {
-        self.evidence.clone()
     }
 }
