@@ -79,7 +79,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let transfers = ["bank ada 100", "ada bob 30", "bob ada 1000"];
     for (replica, transfer) in replicas.iter().zip(transfers) {
         let committed = replica.submit(transfer)?.wait(PATIENCE)?;
-        println!("height {}: {transfer}: {:?}", committed.height, committed.receipt.result);
+        eprintln!("height {}: {transfer}: {:?}", committed.height, committed.receipt.result);
     }
     let height = replicas[2].height();
     for replica in &replicas {
@@ -87,9 +87,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         let balances = [replica.query("ada")?.value, replica.query("bob")?.value];
         assert_eq!(balances, [Some("70".into()), Some("30".into())]);
     }
-    println!("ada has 70 and bob 30, on all four");
+    eprintln!("ada has 70 and bob 30, on all four");
     for block in replicas[3].follow(Height::FIRST).take_while(|block| block.header.height < height) {
-        println!("height {} holds {} commands", block.header.height, block.commands.len());
+        eprintln!("height {} holds {} commands", block.header.height, block.commands.len());
     }
     Ok(())
 }

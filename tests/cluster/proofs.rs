@@ -49,8 +49,8 @@ fn fact(height: Height, value: &str) -> Fact {
     Fact { height, value: Some(value.into()) }
 }
 
-/// What a lying proxy does to an answer.
-type Lie = Box<dyn Fn(&mut Value) + Send + Sync>;
+/// What a lying proxy makes of an answer.
+type Edit = Box<dyn Fn(&mut Value) + Send + Sync>;
 
 #[test]
 fn a_client_that_trusts_no_node_is_not_deceived() {
@@ -72,7 +72,7 @@ fn a_client_that_trusts_no_node_is_not_deceived() {
     }
 
     let other = cluster.json(0, "/v1/kv/other-7?proof=true").unwrap();
-    let lies: [(&str, Lie); 9] = [
+    let lies: [(&str, Edit); 9] = [
         ("another value", Box::new(|answer| answer["value"] = hex::encode("poor").into())),
         ("no value", Box::new(|answer| answer["value"] = Value::Null)),
         ("no value, and a proof of nothing", {

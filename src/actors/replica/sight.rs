@@ -28,7 +28,7 @@ pub struct Waits {
 #[rtype(result = "Option<(Height, Port<decider::Decider>)>")]
 pub struct Foremost;
 
-/// Asks for the proofs of lies that are kept, at most [`EVIDENCE_MAX`].
+/// Asks for the proofs of lies that are kept, at most [`super::EVIDENCE_MAX`].
 #[derive(Message)]
 #[rtype(result = "Vec<Evidence>")]
 pub struct Kept;

@@ -15,8 +15,8 @@ use crate::{
 impl Executor {
     /// `SL-V5`, `OB-5`: whether a payload may be voted for at a height, proposed by this validator.
     ///
-    /// It may if it is within the size limit, is the canonical encoding of a [`Payload`] that names its proposer, and
-    /// if each command passes [`Self::check`], has not expired, occurs once, and is not remembered as executed at or
+    /// It may if it is within the size limit, is the canonical encoding of a [`crate::app::Payload`] that names its
+    /// proposer, and if each command passes [`Self::check`], has not expired, occurs once, and is not remembered as executed at or
     /// below height − window − 1. Nothing above that height has a say, nor has a clock, so honest replicas agree
     /// however far each has executed. Undecided while that height has not been executed here;
     /// without meaning once the height itself has been.

@@ -1,7 +1,7 @@
 //! One validator of a world: its brains, its disk, and hands that put every message into a mailbox.
 //!
 //! The hands do what the actors do and nothing more: they translate errands and effects into [`Letter`]s for other
-//! mailboxes of the same validator and [`Mail`] for other validators. The world decides when each is delivered.
+//! mailboxes of the same validator and [`super::letter::Mail`] for other validators. The world decides when each is delivered.
 
 mod effect;
 mod mail;
