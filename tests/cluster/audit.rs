@@ -12,8 +12,8 @@ use std::{collections::BTreeMap, path::Path};
 use thalweg::{
     config::Genesis,
     journal::{self, Entry, FileDisk, Journal},
-    protocol::{Record, streamlette},
-    types::Digest,
+    protocol::{Record, pbft, streamlette},
+    types::{Digest, Height},
 };
 
 use crate::{
@@ -84,7 +84,8 @@ fn assert_no_lie_was_seen(cluster: &Cluster) {
     }
 }
 
-/// Reads every journal as a restart would, and fails when a replica voted twice in a tick or went back in time.
+/// Reads every journal as a restart would, and fails when a replica voted twice in a tick or went back in time, or
+/// accepted two values for one height of a view.
 #[track_caller]
 fn assert_no_journal_contradicts_itself(cluster: &Cluster) {
     let genesis = Genesis::load(&cluster.genesis()).expect("the genesis of this chain");
@@ -96,21 +97,35 @@ fn assert_no_journal_contradicts_itself(cluster: &Cluster) {
 fn votes_in(data: &Path, chain: Digest) -> usize {
     let (_, found) = Journal::open(FileDisk::new(journal::directory(data)), chain).expect("the journal opens");
     let mut last: BTreeMap<Digest, streamlette::Vote> = BTreeMap::new();
+    let mut accepted: BTreeMap<(pbft::ViewNumber, Height), Digest> = BTreeMap::new();
     let mut votes = 0;
+    let place = data.display();
     for entry in found.entries {
-        let Entry::Instance { height, instance, record: Record::Streamlette(record) } = entry else { continue };
-        let streamlette::Record::Vote { vote, .. } = record else { continue };
-        votes += 1;
-        if let Some(before) = last.insert(instance, vote) {
-            let place = data.display();
-            assert!(vote.tick > before.tick, "{place}: at height {height} {vote:?} follows {before:?}");
+        match entry {
+            Entry::Instance {
+                height,
+                instance,
+                record: Record::Streamlette(streamlette::Record::Vote { vote, .. }),
+            } => {
+                votes += 1;
+                if let Some(before) = last.insert(instance, vote) {
+                    assert!(vote.tick > before.tick, "{place}: at height {height} {vote:?} follows {before:?}");
+                }
+            }
+            Entry::Instance { record: Record::Pbft(pbft::Record::Accepted { proposal, .. }), .. } => {
+                votes += 1;
+                let before = accepted.insert((proposal.view, proposal.height), proposal.payload_root);
+                let is_same = before.is_none_or(|before| before == proposal.payload_root);
+                assert!(is_same, "{place}: {proposal:?} follows {before:?}");
+            }
+            _ => {}
         }
     }
     votes
 }
 
 mod tests {
-    use thalweg::{journal::Salt, types::Height};
+    use thalweg::journal::Salt;
 
     use super::*;
 

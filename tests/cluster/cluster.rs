@@ -63,6 +63,11 @@ pub struct Place {
     pub prefix: Vec<String>,
 }
 
+/// Which protocol decides: that of `THALWEG_TEST_PROTOCOL`, Streamlette without it.
+fn protocol() -> String {
+    std::env::var("THALWEG_TEST_PROTOCOL").unwrap_or("streamlette".into())
+}
+
 /// A running localnet, or nodes on hosts of their own.
 pub struct Cluster {
     localnet: Option<(Child, BufReader<ChildStdout>)>,
@@ -86,6 +91,7 @@ impl Cluster {
         let mut localnet = thalweg()
             .args(["localnet", "--json", "--http-port", "0", "--p2p-port", "0", "--dir"])
             .arg(dir.path().join("net"))
+            .args(["--protocol", &protocol()])
             .args(arguments)
             .envs(environment.iter().copied())
             .stdout(Stdio::piped())
@@ -115,7 +121,16 @@ impl Cluster {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let hosts: Vec<_> = places.iter().map(|place| place.name.clone()).collect();
         let made = thalweg()
-            .args(["genesis", "--validators", &places.len().to_string(), "--hosts", &hosts.join(","), "--out"])
+            .args([
+                "genesis",
+                "--protocol",
+                &protocol(),
+                "--validators",
+                &places.len().to_string(),
+                "--hosts",
+                &hosts.join(","),
+                "--out",
+            ])
             .arg(dir.path().join("net"))
             .output()
             .expect("the binary runs");
