@@ -15,7 +15,7 @@ use crate::cli::{Failure, output, table::table};
   thalweg status --wait 60      # until all take part
   thalweg status --json --node http://127.0.0.1:8700,http://127.0.0.1:8701")]
 pub(in crate::cli) struct StatusArguments {
-    /// First wait until every node takes part and is not behind, at most so long; fails when it is over.
+    /// First wait until every node takes part and has what the others have, at most so long; fails when it is over.
     #[arg(long, value_name = "SECONDS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=86_400))]
     wait: u64,
     #[command(flatten)]
@@ -42,21 +42,37 @@ pub(in crate::cli) fn status(arguments: &StatusArguments, json: bool) -> Result<
     Ok(if answered && is_awaited { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Whether all nodes were ready in time. What is in the way of the last one is told.
+/// Whether all nodes were ready in time, and each as high as the highest was when all had become ready: what was
+/// committed before the waiting began is then known everywhere. What is in the way of the last one is told.
 fn wait_until_ready(client: &Client, patience: Duration) -> bool {
     let mut backoff = Backoff::new();
-    let why_not = |node: &String| match client.ask(node, &Request::get("/readyz")) {
-        Ok(reply) if reply.is_success() => None,
-        Ok(reply) => Some(reply.problem().to_string()),
-        Err(trouble) => Some(trouble.to_string()),
-    };
+    let mut horizon = None;
     loop {
-        let Some(reason) = client.nodes().iter().find_map(why_not) else { return true };
+        let Some(reason) = why_not_ready(client, &mut horizon) else { return true };
         if !backoff.try_pause(patience) {
             output::say(format_args!("not ready in time: {reason}"));
             return false;
         }
     }
+}
+
+fn why_not_ready(client: &Client, horizon: &mut Option<u64>) -> Option<String> {
+    let why_not = |node: &String| match client.ask(node, &Request::get("/readyz")) {
+        Ok(reply) if reply.is_success() => None,
+        Ok(reply) => Some(reply.problem().to_string()),
+        Err(trouble) => Some(trouble.to_string()),
+    };
+    if let Some(reason) = client.nodes().iter().find_map(why_not) {
+        return Some(reason);
+    }
+    let height = |node: &String| ask(client, node).map(|status| (node.clone(), status["height"].as_u64().unwrap_or(0)));
+    let heights: Vec<_> = match client.nodes().iter().map(height).collect() {
+        Ok(heights) => heights,
+        Err(trouble) => return Some(trouble.to_string()),
+    };
+    let horizon = *horizon.get_or_insert_with(|| heights.iter().map(|(_, height)| *height).max().unwrap_or(0));
+    let (node, height) = heights.into_iter().find(|(_, height)| *height < horizon)?;
+    Some(format!("{node} is at height {height}, others at {horizon}"))
 }
 
 fn ask(client: &Client, node: &str) -> Result<Value, Trouble> {
@@ -126,12 +142,16 @@ mod tests {
     fn waits_until_all_are_ready_and_says_who_is_not() {
         let late = FakeNode::start(|earlier| match earlier {
             0 => Answer::new(503, "{}"),
+            2 => Answer::new(200, r#"{"height":4}"#),
             _ => Answer::new(200, STATUS),
         });
+        let ready = FakeNode::start(|_| Answer::new(200, STATUS));
         let wait_for =
             |wait: u64, node: Vec<String>| status(&StatusArguments { wait, nodes: NodeArguments { node } }, true);
-        assert_eq!(wait_for(20, vec![late.url()]), Ok(ExitCode::SUCCESS));
-        assert_eq!(late.requests()[1].line, "GET /readyz HTTP/1.1");
+        assert_eq!(wait_for(20, vec![ready.url(), late.url()]), Ok(ExitCode::SUCCESS));
+        let asked = late.requests();
+        assert_eq!(asked.len(), 6, "not ready; then a height behind; then as high as the other; then the table");
+        assert_eq!(asked[1].line, "GET /readyz HTTP/1.1");
         let busy = FakeNode::start(|_| Answer::new(503, "{}"));
         assert_eq!(wait_for(1, vec![late.url(), busy.url()]), Ok(ExitCode::FAILURE));
     }
