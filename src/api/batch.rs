@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    command::{Outcome, Progress, Submitted},
+    command::{Author, Outcome, Progress, Submitted},
     port::{CommandState, Operation},
     problem::{Kind, Problem},
     request::{self, WriteParameters},
@@ -112,15 +112,16 @@ fn prepare(shared: &Shared, body: &[u8]) -> Result<Vec<Prepared>, Problem> {
         let detail = format_args!("{} commands; at most {BATCH_COMMANDS_MAX}", batch.commands.len());
         return Err(Problem::new(Kind::TooLarge, detail));
     }
-    let prepare = |mut item: Item| {
+    let mut author = Author::draw()?;
+    let mut prepare = |mut item: Item| {
         let idempotency_key = item.idempotency_key.take();
         let idempotency_key = idempotency_key.as_deref().map(str::as_bytes);
         if let Some(key) = idempotency_key {
             request::check_idempotency_key(key)?;
         }
-        Ok(shared.command(&operation(item)?, idempotency_key)?.into())
+        Ok(shared.command(&operation(item)?, idempotency_key, &mut author)?.into())
     };
-    Ok(batch.commands.into_iter().map(prepare).collect())
+    Ok(batch.commands.into_iter().map(&mut prepare).collect())
 }
 
 fn operation(item: Item) -> Result<Operation, Problem> {
