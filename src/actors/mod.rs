@@ -12,6 +12,7 @@ pub mod pacemaker;
 pub mod port;
 pub mod replica;
 pub mod router;
+mod signatures;
 pub mod storage;
 pub mod verifier;
 
@@ -23,7 +24,10 @@ use std::sync::{
 pub use clock::{Clock, Clocks};
 use tokio::sync::{broadcast, watch};
 
-pub use self::{decider::Decider, executor::Executor, pacemaker::Pacemaker, router::Router, verifier::Verifier};
+pub use self::{
+    decider::Decider, executor::Executor, pacemaker::Pacemaker, router::Router, signatures::Signatures,
+    verifier::Verifier,
+};
 use self::{network::FrameTicket, port::Port};
 use crate::{
     app::Application,
@@ -85,7 +89,9 @@ pub struct Ports {
     pub network: network::NetworkPort,
     /// Deadlines.
     pub pacemaker: Port<Pacemaker>,
-    /// Signatures.
+    /// Clients' signatures.
+    pub signatures: Arc<Signatures>,
+    /// Validators' signatures.
     pub verifier: Port<Verifier>,
     /// The application's thread.
     pub executor: Port<Executor>,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    command::{Outcome, Progress, Submitted},
+    command::{Author, Outcome, Progress, Signed, Submitted},
     port::{CommandState, Operation},
     problem::{Kind, Problem},
     request::{self, WriteParameters},
@@ -28,6 +28,8 @@ struct Batch {
 struct Item {
     #[schema(min_length = 1, max_length = 256)]
     idempotency_key: Option<String>,
+    /// Where the chain's clients sign.
+    signed: Option<Signed>,
     op: Op,
     #[schema(min_length = 1, max_length = 1024)]
     key: String,
@@ -75,9 +77,10 @@ pub async fn post(
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
     request::refuse_foreign_origin(&request)?;
-    if request::idempotency_key(&request)?.is_some() {
+    if request::idempotency_key(&request)?.is_some() || request::signed(&request)?.is_some() {
         // Ignored, it would make a retry of the whole batch look safe.
-        return Err(Problem::new(Kind::BadRequest, "in a batch each command carries its own idempotency_key"));
+        let why = "in a batch each command carries its own idempotency_key or signature";
+        return Err(Problem::new(Kind::BadRequest, why));
     }
     let WriteParameters { wait, timeout_ms } = request::parameters(&request)?;
     let deadline = request::deadline(timeout_ms)?;
@@ -118,7 +121,8 @@ fn prepare(shared: &Shared, body: &[u8]) -> Result<Vec<Prepared>, Problem> {
         if let Some(key) = idempotency_key {
             request::check_idempotency_key(key)?;
         }
-        Ok(shared.command(&operation(item)?, idempotency_key)?.into())
+        let author = Author::new(idempotency_key, item.signed.take())?;
+        Ok(shared.command(&operation(item)?, author)?.into())
     };
     Ok(batch.commands.into_iter().map(prepare).collect())
 }

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use utoipa::ToSchema;
 
 use super::{
-    command::{Outcome, Progress, Submitted},
+    command::{Author, Outcome, Progress, Submitted},
     port::{Operation, ProvenAnswer, Until},
     problem::{Kind, Problem},
     request::{self, Consistency, ReadParameters, WriteParameters},
@@ -19,7 +19,7 @@ use super::{
     server::Shared,
 };
 use crate::{
-    app::Identified,
+    app::{Command, Identified},
     replica::StateProofDocument,
     types::{Digest, Height, Octets},
 };
@@ -36,7 +36,7 @@ struct Written {
 /// Gives a key a value: the request's body.
 #[utoipa::path(
     put, path = "/v1/kv/{key}", tag = "kv",
-    params(("key" = String, Path, min_length = 1, max_length = 1024, description = "Any bytes, percent-encoded; 414 when longer"), WriteParameters, ("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 256, description = "The same key and operation are executed once, whichever nodes they are sent to; 422 with another operation")),
+    params(("key" = String, Path, min_length = 1, max_length = 1024, description = "Any bytes, percent-encoded; 414 when longer"), WriteParameters, ("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 256, description = "The same key and operation are executed once, whichever nodes they are sent to; 422 with another operation"), ("Thalweg-Signed" = Option<String>, Header, description = "Where the chain's clients sign: the JSON of `Signed`, in place of an Idempotency-Key; 403 without")),
     request_body(content = Raw, content_type = "application/octet-stream", description = "The value; 413 when larger than genesis allows"),
     responses(
         (status = 200, description = "Committed: executed and durable", body = Written),
@@ -57,7 +57,7 @@ pub async fn put(
 /// Takes a key away.
 #[utoipa::path(
     delete, path = "/v1/kv/{key}", tag = "kv",
-    params(("key" = String, Path, min_length = 1, max_length = 1024, description = "Any bytes, percent-encoded; 414 when longer"), WriteParameters, ("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 256, description = "The same key and operation are executed once, whichever nodes they are sent to; 422 with another operation")),
+    params(("key" = String, Path, min_length = 1, max_length = 1024, description = "Any bytes, percent-encoded; 414 when longer"), WriteParameters, ("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 256, description = "The same key and operation are executed once, whichever nodes they are sent to; 422 with another operation"), ("Thalweg-Signed" = Option<String>, Header, description = "Where the chain's clients sign: the JSON of `Signed`, in place of an Idempotency-Key; 403 without")),
     responses(
         (status = 200, description = "Committed: executed and durable", body = Written),
         (status = 202, description = "In the mempool; `Location` tells what becomes of it", body = Written),
@@ -83,20 +83,15 @@ async fn write(
     request::refuse_foreign_origin(request)?;
     let WriteParameters { wait, timeout_ms } = request::parameters(request)?;
     let deadline = request::deadline(timeout_ms)?;
-    let idempotency_key = request::idempotency_key(request)?;
+    let author = Author::new(request::idempotency_key(request)?, request::signed(request)?)?;
     let (_pass, body) = request::body(shared, request, payload, body_bytes_max).await?;
-    written(submit(shared, &operation(body), idempotency_key, wait, deadline).await?)
+    let command = shared.command(&operation(body), author)?;
+    written(submit(shared, command, wait, deadline).await?)
 }
 
-/// Submits one operation and waits.
-async fn submit(
-    shared: &Shared,
-    operation: &Operation,
-    idempotency_key: Option<&[u8]>,
-    until: Until,
-    deadline: Instant,
-) -> Result<Outcome, Problem> {
-    let command = Identified::from(shared.command(operation, idempotency_key)?);
+/// Submits one command and waits.
+async fn submit(shared: &Shared, command: Command, until: Until, deadline: Instant) -> Result<Outcome, Problem> {
+    let command = Identified::from(command);
     let id = command.id();
     let fate = shared.backend.submit(vec![command], until).pop();
     let fate = fate.ok_or_else(|| Problem::new(Kind::Stopping, "the node gave no answer").about(id))?;
@@ -168,7 +163,7 @@ async fn prove(shared: &Shared, key: Bytes, deadline: Instant) -> Result<StatePr
 /// Has a command without effect ordered after everything that was answered before, and returns its height. The state
 /// at that height or above is what a linearizable read may see: it lies between the read's beginning and its end.
 async fn barrier(shared: &Shared, deadline: Instant) -> Result<Height, Problem> {
-    let outcome = submit(shared, &Operation::Barrier, None, Until::Committed, deadline).await?;
+    let outcome = submit(shared, shared.barrier()?, Until::Committed, deadline).await?;
     match outcome {
         Outcome { height: Some(height), problem: None, .. } => Ok(height),
         Outcome { problem: Some(problem), .. } if problem.kind() != Kind::FateUnknown => Err(problem),

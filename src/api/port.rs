@@ -8,7 +8,7 @@ use futures::future::BoxFuture;
 use tokio::sync::{broadcast, watch};
 
 use crate::{
-    app::{CheckError, Header, Identified, Proof, Receipt},
+    app::{CheckError, Header, Identified, Proof, Receipt, SignatureError},
     protocol::{self, Evidence},
     replica::{Attestation, CertificateDocument, Fate, Notice, View},
     types::{Digest, Height, Power, PublicKey, ValidatorIndex},
@@ -129,6 +129,9 @@ pub enum Refusal {
     /// The application does not take it.
     #[error("{0}")]
     Invalid(#[from] CheckError),
+    /// The chain asks for another signature, or for none (`OB-11`).
+    #[error(transparent)]
+    Signature(#[from] SignatureError),
     /// A mailbox is full; it was not tried.
     #[error("the node is busy")]
     Busy,

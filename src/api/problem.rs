@@ -9,7 +9,10 @@ use actix_web::{
 use serde::{Serialize, Serializer, ser::SerializeStruct as _};
 
 use super::port::Refusal;
-use crate::types::{Digest, Height};
+use crate::{
+    app::SignatureError,
+    types::{Digest, Height},
+};
 
 /// How long a client that was turned away for lack of room should wait, in seconds.
 const RETRY_AFTER_S: u32 = 1;
@@ -47,6 +50,10 @@ slugs! {
     BadRequest = BAD_REQUEST "bad-request" "The request makes no sense",
     /// A browser was sent here by a page of another origin.
     ForeignOrigin = FORBIDDEN "foreign-origin" "Writes from other origins are refused",
+    /// The chain's clients sign their commands, and this one is not signed.
+    Unsigned = FORBIDDEN "unsigned" "This chain takes signed commands only",
+    /// The signature does not hold, or there should be none.
+    BadSignature = FORBIDDEN "bad-signature" "The command's signature is refused",
     /// No such route.
     NoRoute = NOT_FOUND "no-route" "There is no such route",
     /// The key is absent.
@@ -147,6 +154,8 @@ impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         let kind = match refusal {
             Refusal::Invalid(_) => Kind::Invalid,
+            Refusal::Signature(SignatureError::Missing) => Kind::Unsigned,
+            Refusal::Signature(_) => Kind::BadSignature,
             Refusal::Busy => Kind::Full,
             Refusal::Stopping => Kind::Stopping,
         };

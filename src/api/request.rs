@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
+    command::Signed,
     gate::Pass,
     port::{Pending, Refusal, Until},
     problem::{Kind, Problem},
@@ -107,6 +108,13 @@ pub fn idempotency_key(request: &HttpRequest) -> Result<Option<&[u8]>, Problem> 
     let Some(value) = request.headers().get("idempotency-key") else { return Ok(None) };
     check_idempotency_key(value.as_bytes())?;
     Ok(Some(value.as_bytes()))
+}
+
+/// What the client signed, if it did: the header `Thalweg-Signed`.
+pub fn signed(request: &HttpRequest) -> Result<Option<Signed>, Problem> {
+    let Some(value) = request.headers().get("thalweg-signed") else { return Ok(None) };
+    let wrong = |error| Problem::new(Kind::BadRequest, format_args!("Thalweg-Signed: {error}"));
+    serde_json::from_slice(value.as_bytes()).map(Some).map_err(wrong)
 }
 
 /// Checks an idempotency key's length.

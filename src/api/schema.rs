@@ -12,10 +12,10 @@ use utoipa::{
 use super::problem::Problem;
 use crate::{
     app::{Header, Leaf, Level, Proof, Status},
-    config::ApplicationName,
+    config::{ApplicationName, ClientSignatures},
     protocol::{self, Evidence, ProtocolName},
     replica::{Attestation, CertificateDocument, StateProofDocument},
-    types::{Digest, Height, Octets, Power, PublicKey, ValidatorIndex},
+    types::{Digest, Height, Octets, Power, PublicKey, Signature, ValidatorIndex},
 };
 
 /// A body of raw bytes.
@@ -40,9 +40,11 @@ schemas! {
     ValidatorIndex => whole();
     Digest => hexadecimal(32);
     PublicKey => hexadecimal(32);
+    Signature => hexadecimal(64);
     Octets => text().pattern(Some("^([0-9a-f]{2})*$")).build();
     Status => text().enum_values(Some(["applied", "refused", "conflict", "expired"])).build();
     ProtocolName => text().enum_values(Some(Self::ALL.map(Self::as_str))).build();
+    ClientSignatures => text().enum_values(Some(Self::ALL.map(Self::as_str))).build();
     ApplicationName => text().enum_values(Some(Self::ALL.map(Self::as_str))).build();
     protocol::View => object([
         ("round", whole().into()),

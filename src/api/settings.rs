@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use crate::{
-    config::{ApplicationName, Genesis},
+    config::{ApplicationName, ClientSignatures, Genesis},
     protocol::ProtocolName,
     types::Digest,
 };
@@ -60,6 +60,8 @@ pub struct ChainFacts {
     pub protocol: ProtocolName,
     /// Which application executes.
     pub application: ApplicationName,
+    /// Whether clients sign their commands.
+    pub client_signatures: ClientSignatures,
     /// How many heights are live at once: a height is attested by the certificate `window + 1` above it.
     pub window: u64,
     /// The most bytes of a command's body.
@@ -79,6 +81,7 @@ impl ChainFacts {
             id: genesis.chain_id(),
             protocol: genesis.protocol,
             application: genesis.application,
+            client_signatures: genesis.client_signatures,
             window: genesis.window,
             command_bytes_max: usize::try_from(genesis.command_bytes_max).expect("u32 fits into usize"),
             retention_heights: genesis.retention_heights,

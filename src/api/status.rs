@@ -11,7 +11,7 @@ use super::{
     server::Shared,
 };
 use crate::{
-    config::ApplicationName,
+    config::{ApplicationName, ClientSignatures},
     protocol::ProtocolName,
     replica::Progress,
     types::{Digest, Height, ValidatorIndex},
@@ -43,6 +43,10 @@ struct StatusDocument<'a> {
     chain_id: Digest,
     protocol: ProtocolName,
     application: ApplicationName,
+    /// Whether clients sign their commands.
+    client_signatures: ClientSignatures,
+    /// For how many heights the reply to a command is remembered.
+    retention_heights: u64,
     version: &'static str,
 }
 
@@ -110,6 +114,8 @@ pub async fn status(shared: web::Data<Shared>) -> HttpResponse {
         chain_id: chain.id,
         protocol: chain.protocol,
         application: chain.application,
+        client_signatures: chain.client_signatures,
+        retention_heights: chain.retention_heights,
         version: env!("CARGO_PKG_VERSION"),
     })
 }

@@ -16,7 +16,7 @@ use super::{
     output,
 };
 use crate::{
-    config::{ApplicationName, Genesis, NodeConfig, check_address},
+    config::{ApplicationName, ClientSignatures, Genesis, NodeConfig, check_address},
     protocol::ProtocolName,
     types::ValidatorSet,
 };
@@ -52,6 +52,9 @@ pub(super) struct ChainArguments {
     /// How many heights are live at once [default: 1 for streamlette, 8 for pbft].
     #[arg(long, value_name = "W", value_parser = clap::value_parser!(u64).range(1..=1024))]
     pub(super) window: Option<u64>,
+    /// Take no command that its client has not signed: `thalweg keygen` makes a key, `put --key` signs with it.
+    #[arg(long)]
+    pub(super) client_signatures: bool,
 }
 
 impl ChainArguments {
@@ -72,6 +75,7 @@ impl ChainArguments {
         let mut genesis = Genesis::new(chain, created_at_ms, Vec::new());
         genesis.protocol = self.protocol().unwrap_or_default();
         genesis.application = self.application().unwrap_or_default();
+        genesis.client_signatures = ClientSignatures::required_if(self.client_signatures);
         genesis.window = self.window.unwrap_or(genesis.protocol.window_default());
         genesis
     }
@@ -150,7 +154,12 @@ mod tests {
     };
 
     fn arguments(out: PathBuf, hosts: &[&str]) -> Arguments {
-        let chain = ChainArguments { protocol: None, application: Some("noop".into()), window: Some(3) };
+        let chain = ChainArguments {
+            protocol: None,
+            application: Some("noop".into()),
+            window: Some(3),
+            client_signatures: true,
+        };
         Arguments { validators: 3, out, hosts: hosts.iter().map(ToString::to_string).collect(), chain }
     }
 

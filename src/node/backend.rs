@@ -14,7 +14,7 @@ use tokio::sync::{broadcast, oneshot, watch};
 use super::{disk_watch::DiskWatch, figures};
 use crate::{
     actors::{
-        self, Clock, MAILBOX, Router, Snapshot, decider,
+        self, Clock, MAILBOX, Router, Signatures, Snapshot, decider,
         network::{Level, NetworkPort},
         port::{Port, Refused},
         replica::{FateSender, Foremost, Kept, Replica, Submit, Waits},
@@ -41,6 +41,8 @@ const READY_LAG_MAX: u64 = 10;
 pub struct NodeBackend {
     /// The application, for encodings and checks.
     pub app: Arc<dyn Application>,
+    /// Clients' signatures.
+    pub signatures: Arc<Signatures>,
     /// What the chain agreed on.
     pub genesis: Arc<Genesis>,
     /// The time.
@@ -161,7 +163,12 @@ impl Backend for NodeBackend {
         let mut fates = Vec::with_capacity(commands.len());
         let mut submit = Vec::with_capacity(commands.len());
         let rows = self.reader.snapshot();
-        for command in commands {
+        let verdicts = self.signatures.verdicts(commands.iter().map(Identified::command));
+        for (command, verdict) in commands.into_iter().zip(verdicts) {
+            if let Err(error) = verdict {
+                fates.push(ready(Err(error.into())));
+                continue;
+            }
             if let Some(known) = self.committed(&*rows, &command.id()) {
                 fates.push(ready(Ok(known)));
                 continue;

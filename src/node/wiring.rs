@@ -15,7 +15,7 @@ use tokio::sync::{broadcast, mpsc, watch};
 use super::{StartError, backend::NodeBackend, builder::Spec, disk_watch::DiskWatch, replica::End, watch::Watch};
 use crate::{
     actors::{
-        Clock, Executor, NOTICES, Pacemaker, Ports, Router, Snapshot, Verifier,
+        Clock, Executor, NOTICES, Pacemaker, Ports, Router, Signatures, Snapshot, Verifier,
         network::{self, Discovery, Network, NetworkEvent, NetworkPort, NetworkSettings, NodeKey, PeerProof},
         port::Port,
         replica::Replica as ReplicaActor,
@@ -246,7 +246,10 @@ impl Ground<'_> {
         let brain = Replica::new(self.settings(), recovered_brain);
         let (reader, storage) = (self.reader.clone(), self.storage.clone());
         let arbiter = Arbiter::new();
-        let executor = Executor::start_in_arbiter(&arbiter.handle(), move |_| Executor::new(executor, reader, storage));
+        let signatures = Arc::new(Signatures::new(genesis));
+        let theirs = Arc::clone(&signatures);
+        let start = move |_: &mut Context<Executor>| Executor::new(executor, reader, storage, theirs);
+        let executor = Executor::start_in_arbiter(&arbiter.handle(), start);
         let (router, replica) = (Context::<Router>::new(), Context::<ReplicaActor>::new());
         let payload = usize::try_from(genesis.payload_bytes_max).unwrap_or(usize::MAX);
         let ports = Ports {
@@ -265,6 +268,7 @@ impl Ground<'_> {
             storage: self.storage.clone(),
             network: self.network.clone(),
             pacemaker: self.port(Pacemaker::new(clock).start(), Mailbox::Pacemaker),
+            signatures,
             verifier: self.port(Verifier::new(self.metrics.clone()).start(), Mailbox::Verifier),
             executor: self.port(executor, Mailbox::Executor),
             router: self.port(router.address(), Mailbox::Router),
@@ -306,6 +310,7 @@ impl Ground<'_> {
         actix_rt::spawn(disk.clone().run());
         NodeBackend {
             app: Arc::clone(&ports.app),
+            signatures: Arc::clone(&ports.signatures),
             genesis: Arc::clone(&self.identity.genesis),
             clock: ports.clock,
             mempool_bytes_max: self.config.mempool.bytes_max,

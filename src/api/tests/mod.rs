@@ -19,7 +19,7 @@ use wire::{Reply, Request};
 
 use super::{ChainFacts, Server, Settings};
 use crate::{
-    config::ApplicationName,
+    config::{ApplicationName, ClientSignatures},
     protocol::{Abstention, ProtocolName},
     types::{Digest, Height},
 };
@@ -41,6 +41,7 @@ impl Bench {
             id: Digest::new([9; 32]),
             protocol: ProtocolName::Streamlette,
             application: ApplicationName::Kv,
+            client_signatures: ClientSignatures::Off,
             window: 2,
             command_bytes_max: 4096,
             retention_heights: 100,

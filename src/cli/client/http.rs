@@ -67,13 +67,15 @@ pub(in crate::cli) struct Request<'a> {
     pub(in crate::cli) body: &'a [u8],
     /// Makes a write safe to repeat.
     pub(in crate::cli) idempotency_key: Option<&'a str>,
+    /// What makes it so where clients sign: `Thalweg-Signed`.
+    pub(in crate::cli) signed: Option<&'a str>,
 }
 
 impl<'a> Request<'a> {
     /// A question without a body.
     pub(in crate::cli) fn get(path: impl Into<String>) -> Self {
         let path = path.into();
-        Self { method: Method::Get, path, content_type: "", body: &[], idempotency_key: None }
+        Self { method: Method::Get, path, content_type: "", body: &[], idempotency_key: None, signed: None }
     }
 }
 
@@ -226,6 +228,9 @@ impl Client {
         if let Some(key) = request.idempotency_key {
             builder = builder.header("Idempotency-Key", key);
         }
+        if let Some(signed) = request.signed {
+            builder = builder.header("Thalweg-Signed", signed);
+        }
         let sent = match request.method {
             Method::Get | Method::Delete => {
                 builder.body(()).map_err(ureq::Error::from).and_then(|request| self.agent.run(request))
@@ -321,6 +326,7 @@ mod tests {
             content_type: "application/octet-stream",
             body: b"1",
             idempotency_key: Some("k"),
+            signed: None,
         };
         assert!(client.ask_patiently(&request, PATIENCE).unwrap().is_success());
         let requests = node.requests();

@@ -7,6 +7,7 @@ mod kv;
 mod look;
 mod problem;
 mod replies;
+mod signer;
 mod status;
 mod submit;
 #[cfg(test)]
@@ -24,5 +25,6 @@ pub(super) use look::{
 };
 pub(super) use problem::Problem;
 use replies::Agreement;
+pub(super) use signer::{KeyArguments, Signer, Term};
 pub(super) use status::{StatusArguments, status};
 pub(super) use submit::{SubmitArguments, submit};

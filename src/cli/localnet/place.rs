@@ -116,7 +116,7 @@ mod tests {
     use crate::cli::genesis::ChainArguments;
 
     fn chain() -> ChainArguments {
-        ChainArguments { protocol: None, application: None, window: None }
+        ChainArguments::default()
     }
 
     #[test]
