@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     app::{Payload, Status},
-    replica::CertificateDocument,
+    replica::{CertificateDocument, CheckpointDocument},
     types::{Digest, Height, codec},
 };
 
@@ -95,6 +95,21 @@ pub async fn certificate(shared: web::Data<Shared>, height: web::Path<String>) -
     let _pass = shared.gate.try_enter(0)?;
     let found = request::within(&shared, request::deadline(None)?, shared.backend.certificate(height)).await?;
     Ok(HttpResponse::Ok().json(found.ok_or_else(|| absent(height))?))
+}
+
+/// The last stable checkpoint with its proof, as `thalweg verify` reads it.
+#[utoipa::path(
+    get, path = "/v1/checkpoint", tag = "chain",
+    responses(
+        (status = 200, description = "What `thalweg verify` takes", body = CheckpointDocument),
+        (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json")
+    )
+)]
+pub async fn checkpoint(shared: web::Data<Shared>) -> Result<HttpResponse, Problem> {
+    let _pass = shared.gate.try_enter(0)?;
+    let found = request::within(&shared, request::deadline(None)?, shared.backend.checkpoint()).await?;
+    let none = || Problem::new(Kind::NoCheckpoint, "validators sign one every checkpoint_interval heights");
+    Ok(HttpResponse::Ok().json(found.ok_or_else(none)?))
 }
 
 #[derive(Serialize, ToSchema)]

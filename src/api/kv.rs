@@ -144,18 +144,18 @@ pub async fn get(shared: web::Data<Shared>, request: HttpRequest) -> Result<Http
     Ok(response.insert_header((header::CACHE_CONTROL, "no-store")).body(value?))
 }
 
-/// Proves what the state says of a key now. A state is attested only by certificates of `window + 1` heights above it;
-/// where nobody else has them decided, commands without effect do.
+/// Proves what the state says of a key now. A state is attested only by what is signed some heights above it; where
+/// nobody else has them decided, commands without effect do.
 async fn prove(shared: &Shared, key: Bytes, deadline: Instant) -> Result<StateProofDocument, Problem> {
     let proven = request::within(shared, deadline, shared.backend.prove(key.clone())).await?;
     let ProvenAnswer { header, value, proof } = proven;
-    let attested_at = header.height.plus(shared.settings.chain.window).next();
+    let attested_at = shared.backend.attested_at(header.height);
     while shared.height() < attested_at {
         let height = barrier(shared, deadline).await?;
         shared.reached(height, deadline).await?;
     }
     let attestation = request::within(shared, deadline, shared.backend.attestation(header.clone())).await?;
-    let unprovable = || Problem::new(Kind::Unprovable, "no certificate names the state").at(header.height);
+    let unprovable = || Problem::new(Kind::Unprovable, "nothing that validators sign names the state").at(header.height);
     let attestation = attestation.ok_or_else(unprovable)?;
     Ok(StateProofDocument { key: Octets(key), value: value.map(Octets), header, proof, attestation })
 }

@@ -60,6 +60,8 @@ slugs! {
     NoKey = NOT_FOUND "no-key" "There is no such key",
     /// The block is not here.
     NoBlock = NOT_FOUND "no-block" "There is no such block here",
+    /// No checkpoint is stable yet.
+    NoCheckpoint = NOT_FOUND "no-checkpoint" "No checkpoint is stable yet",
     /// The route has other methods.
     NoMethod = METHOD_NOT_ALLOWED "no-method" "The route does not have this method",
     /// The body came too slowly.

@@ -13,8 +13,8 @@ use super::problem::Problem;
 use crate::{
     app::{Header, Leaf, Level, Proof, Status},
     config::{ApplicationName, ClientSignatures},
-    protocol::{self, Evidence, ProtocolName},
-    replica::{Attestation, CertificateDocument, StateProofDocument},
+    protocol::{self, Checkpoint, Evidence, ProtocolName, StableCheckpoint, Voucher},
+    replica::{Attestation, CertificateDocument, CheckpointDocument, StateProofDocument},
     types::{Digest, Height, Octets, Power, PublicKey, Signature, ValidatorIndex},
 };
 
@@ -75,7 +75,24 @@ schemas! {
     Level => object([("siblings", whole().into()), ("hashes", list(Digest::schema()))]);
     Leaf => object([("key", Digest::schema()), ("value", Digest::schema())]);
     Proof => object([("levels", list(Level::schema())), ("leaves", list(Leaf::schema()))]);
-    Attestation => object([("history", CertificateDocument::schema())]);
+    Voucher => object([("signer", ValidatorIndex::schema()), ("signature", Signature::schema())]);
+    Checkpoint => object([
+        ("height", Height::schema()),
+        ("header", Digest::schema()),
+        ("state_root", Digest::schema()),
+    ]);
+    StableCheckpoint => object([("checkpoint", Checkpoint::schema()), ("vouchers", list(Voucher::schema()))]);
+    CheckpointDocument => object([
+        ("chain", Digest::schema()),
+        ("history", Digest::schema()),
+        ("stable", StableCheckpoint::schema()),
+    ]);
+    Attestation => {
+        let checkpoint = object([("checkpoint", CheckpointDocument::schema()), ("headers", list(Header::schema()))]);
+        let by_history = object([("history", CertificateDocument::schema())]);
+        let by_checkpoint = object([("checkpoint", checkpoint.into())]);
+        Schema::OneOf(OneOfBuilder::new().item(by_history).item(by_checkpoint).build())
+    };
     StateProofDocument => object([
         ("key", Octets::schema()),
         ("value", nullable(Octets::schema())),

@@ -127,6 +127,7 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(readable("/v1/validators", read().to(chain::validators)))
         .service(readable("/v1/blocks/{height}", read().to(chain::block)))
         .service(readable("/v1/blocks/{height}/certificate", read().to(chain::certificate)))
+        .service(readable("/v1/checkpoint", read().to(chain::checkpoint)))
         .service(readable("/healthz", read().to(status::healthz)))
         .service(readable("/readyz", read().to(status::readyz)))
         .service(readable("/metrics", read().to(status::metrics)))

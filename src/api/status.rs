@@ -28,6 +28,10 @@ struct StatusDocument<'a> {
     height: Height,
     state_root: Option<Digest>,
     round: u64,
+    /// Who leads the lowest undecided height, as far as this node knows.
+    leader: Option<ValidatorIndex>,
+    /// The height of the last stable checkpoint.
+    stable_height: Option<Height>,
     /// The live heights.
     in_window: Vec<Height>,
     syncing: bool,
@@ -98,6 +102,8 @@ pub async fn status(shared: web::Data<Shared>) -> HttpResponse {
         height: status.view.executed,
         state_root: status.view.state_root,
         round: status.round,
+        leader: status.leader,
+        stable_height: status.view.stable,
         in_window: status.view.in_window,
         syncing: status.view.sync.is_some(),
         sync: status.view.sync.as_ref().map(Sync::from),

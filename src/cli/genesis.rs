@@ -52,6 +52,9 @@ pub(super) struct ChainArguments {
     /// How many heights are live at once [default: 1 for streamlette, 8 for pbft].
     #[arg(long, value_name = "W", value_parser = clap::value_parser!(u64).range(1..=1024))]
     pub(super) window: Option<u64>,
+    /// After how many heights validators sign the state: reads that PBFT proves wait for that [default: 128].
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
+    pub(super) checkpoint_interval: Option<u64>,
     /// Take no command that its client has not signed: `thalweg keygen` makes a key, `put --key` signs with it.
     #[arg(long)]
     pub(super) client_signatures: bool,
@@ -75,6 +78,7 @@ impl ChainArguments {
         let mut genesis = Genesis::new(chain, created_at_ms, Vec::new());
         genesis.protocol = self.protocol().unwrap_or_default();
         genesis.application = self.application().unwrap_or_default();
+        genesis.checkpoint_interval = self.checkpoint_interval.map(|interval| interval.max(genesis.window));
         genesis.client_signatures = ClientSignatures::required_if(self.client_signatures);
         genesis.window = self.window.unwrap_or(genesis.protocol.window_default());
         genesis
@@ -158,6 +162,7 @@ mod tests {
             protocol: None,
             application: Some("noop".into()),
             window: Some(3),
+            checkpoint_interval: Some(5),
             client_signatures: true,
         };
         Arguments { validators: 3, out, hosts: hosts.iter().map(ToString::to_string).collect(), chain }

@@ -87,6 +87,8 @@ enum Command {
     #[cfg(feature = "node")]
     Certificate(client::CertificateArguments),
     #[cfg(feature = "node")]
+    Checkpoint(client::CheckpointArguments),
+    #[cfg(feature = "node")]
     #[command(name = "command")]
     Fate(client::CommandArguments),
     #[cfg(feature = "node")]
@@ -135,6 +137,8 @@ pub fn main() -> ExitCode {
         Command::Block(arguments) => client::block(&arguments, json),
         #[cfg(feature = "node")]
         Command::Certificate(arguments) => client::certificate(&arguments),
+        #[cfg(feature = "node")]
+        Command::Checkpoint(arguments) => client::checkpoint(&arguments),
         #[cfg(feature = "node")]
         Command::Fate(arguments) => client::command(&arguments, json),
         #[cfg(feature = "node")]

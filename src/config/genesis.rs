@@ -190,6 +190,12 @@ impl Genesis {
         self.checkpoint_interval.unwrap_or_else(|| CHECKPOINT_INTERVAL.max(self.window))
     }
 
+    /// The lowest height from `height` on after which validators sign a checkpoint.
+    pub fn checkpoint_above(&self, height: Height) -> Height {
+        let interval = self.checkpoint_interval().max(1);
+        Height::new(height.get().div_ceil(interval).max(1).saturating_mul(interval))
+    }
+
     /// The height of the header that the id of the instance that decides `height` names (`OB-7`): `window + 1` below
     /// its first height, genesis at the lowest.
     pub fn history_height(&self, height: Height) -> Height {

@@ -4,7 +4,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc,
-        atomic::{AtomicU32, AtomicU64},
+        atomic::AtomicU32,
     },
     time::Duration,
 };
@@ -240,7 +240,7 @@ impl Ground<'_> {
             origin: app::header(&self.reader, Height::ZERO).expect("genesis is in the store").hash(),
             checkpoint: last_checkpoint(&self.reader, genesis),
             signed: recovered.signed,
-            stable: recovered.stable,
+            stable: recovered.stable.clone(),
         };
         let tip = executor.tip().height;
         let brain = Replica::new(self.settings(), recovered_brain);
@@ -262,7 +262,8 @@ impl Ground<'_> {
             heights: Arc::new(watch::Sender::new(tip)),
             snapshot: Arc::new(watch::Sender::new(Snapshot::default())),
             notices: broadcast::channel(NOTICES).0,
-            round: Arc::new(AtomicU64::new(0)),
+            round: Arc::new(watch::Sender::new(None)),
+            stable: Arc::new(watch::Sender::new(recovered.stable)),
             resends: Arc::new(AtomicU32::new(0)),
             reader: self.reader.clone(),
             storage: self.storage.clone(),
@@ -322,7 +323,8 @@ impl Ground<'_> {
             reader: self.reader.clone(),
             snapshot: ports.snapshot.subscribe(),
             heights: ports.heights.subscribe(),
-            round: Arc::clone(&ports.round),
+            round: ports.round.subscribe(),
+            stable: ports.stable.subscribe(),
             network: self.network.clone(),
             set: Arc::clone(&self.identity.validators),
             me: self.me(),

@@ -86,6 +86,8 @@ fn status_tells_where_the_node_stands() {
         ("protocol", "streamlette".into()),
         ("role", "validator".into()),
         ("round", 1.into()),
+        ("leader", 3.into()),
+        ("stable_height", 0.into()),
         ("in_window", serde_json::json!([2])),
         ("syncing", false.into()),
         ("state_root", Digest::new([1; 32]).to_string().into()),
@@ -119,6 +121,7 @@ fn blocks_show_header_and_commands_in_pages() {
     assert_eq!(bench.get("/v1/blocks/1?limit=0").json(200)["commands_total"], 1);
     bench.get("/v1/blocks/3").problem(404, "no-block");
     bench.get("/v1/blocks/3/certificate").problem(404, "no-block");
+    bench.get("/v1/checkpoint").problem(404, "no-checkpoint");
     for height in ["x", "-1", "+1", "18446744073709551616", ""] {
         let status = if height.is_empty() { 404 } else { 400 };
         assert_eq!(bench.get(&format!("/v1/blocks/{height}")).status, status, "{height}");

@@ -1,4 +1,4 @@
-//! `thalweg peers`, `validators`, `block`, `certificate` and `command`: what one node shows.
+//! `thalweg peers`, `validators`, `block`, `certificate`, `checkpoint` and `command`: what one node shows.
 
 use std::process::ExitCode;
 
@@ -51,6 +51,15 @@ pub(in crate::cli) struct CertificateArguments {
     nodes: NodeArguments,
 }
 
+/// Print the last stable checkpoint with its proof, for `thalweg verify`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  thalweg checkpoint | thalweg verify --genesis genesis.json -")]
+pub(in crate::cli) struct CheckpointArguments {
+    #[command(flatten)]
+    nodes: NodeArguments,
+}
+
 /// Show what became of a command.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
@@ -99,6 +108,12 @@ pub(in crate::cli) fn block(arguments: &BlockArguments, json: bool) -> Result<Ex
 /// Prints a certificate: JSON for people too, for it is meant for a file.
 pub(in crate::cli) fn certificate(arguments: &CertificateArguments) -> Result<ExitCode, Failure> {
     output::line(&ask(&arguments.nodes, &format!("/v1/blocks/{}/certificate", arguments.height))?)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints a checkpoint: JSON for people too.
+pub(in crate::cli) fn checkpoint(arguments: &CheckpointArguments) -> Result<ExitCode, Failure> {
+    output::line(&ask(&arguments.nodes, "/v1/checkpoint")?)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -20,8 +20,8 @@ pub(super) use http::{
 };
 pub(super) use kv::{DeleteArguments, GetArguments, PutArguments, delete, get, kv_path, put};
 pub(super) use look::{
-    BlockArguments, CertificateArguments, CommandArguments, PeersArguments, ValidatorsArguments, block, certificate,
-    command, peers, validators,
+    BlockArguments, CertificateArguments, CheckpointArguments, CommandArguments, PeersArguments, ValidatorsArguments,
+    block, certificate, checkpoint, command, peers, validators,
 };
 pub(super) use problem::Problem;
 use replies::Agreement;
