@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
+    browser,
     command::{Author, Outcome, Progress, Signed, Submitted},
     port::{CommandState, Operation},
     problem::{Kind, Problem},
@@ -76,7 +77,7 @@ pub async fn post(
     request: HttpRequest,
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
-    request::refuse_foreign_origin(&request)?;
+    browser::refuse_foreign_origin(&shared, &request)?;
     if request::idempotency_key(&request)?.is_some() || request::signed(&request)?.is_some() {
         // Ignored, it would make a retry of the whole batch look safe.
         let why = "in a batch each command carries its own idempotency_key or signature";

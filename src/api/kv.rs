@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use utoipa::ToSchema;
 
 use super::{
+    browser,
     command::{Author, Outcome, Progress, Submitted},
     port::{Operation, ProvenAnswer, Until},
     problem::{Kind, Problem},
@@ -80,7 +81,7 @@ async fn write(
     body_bytes_max: usize,
     operation: impl FnOnce(Bytes) -> Operation,
 ) -> Result<HttpResponse, Problem> {
-    request::refuse_foreign_origin(request)?;
+    browser::refuse_foreign_origin(shared, request)?;
     let WriteParameters { wait, timeout_ms } = request::parameters(request)?;
     let deadline = request::deadline(timeout_ms)?;
     let author = Author::new(request::idempotency_key(request)?, request::signed(request)?)?;
@@ -155,7 +156,8 @@ async fn prove(shared: &Shared, key: Bytes, deadline: Instant) -> Result<StatePr
         shared.reached(height, deadline).await?;
     }
     let attestation = request::within(shared, deadline, shared.backend.attestation(header.clone())).await?;
-    let unprovable = || Problem::new(Kind::Unprovable, "nothing that validators sign names the state").at(header.height);
+    let unprovable =
+        || Problem::new(Kind::Unprovable, "nothing that validators sign names the state").at(header.height);
     let attestation = attestation.ok_or_else(unprovable)?;
     Ok(StateProofDocument { key: Octets(key), value: value.map(Octets), header, proof, attestation })
 }

@@ -14,6 +14,9 @@ pub const KEY_BYTES_MAX: usize = 1024;
 /// The most bytes of an `Idempotency-Key`.
 pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 256;
 
+/// The most items of a list in one answer, and how many come unless `limit` says otherwise: a whole validator set.
+pub const PAGE_ITEMS_MAX: usize = 1024;
+
 /// The most commands of one batch. Larger ones are answered 413.
 pub const BATCH_COMMANDS_MAX: usize = 1000;
 
@@ -45,6 +48,8 @@ pub struct Settings {
     pub keep_alive: Duration,
     /// How long a stop lets requests in progress wait before they are answered with what is known.
     pub stop_timeout: Duration,
+    /// Whose pages may read and write, as browsers write their origin.
+    pub cors_origins: Vec<String>,
     /// What the chain fixes.
     pub chain: ChainFacts,
 }
@@ -101,6 +106,7 @@ impl Settings {
             client_timeout: Duration::from_secs(10),
             keep_alive: Duration::from_secs(75),
             stop_timeout: Duration::from_millis(700),
+            cors_origins: Vec::new(),
             chain,
         }
     }

@@ -1,8 +1,10 @@
 //! What operators and orchestrators look at: `/v1/status`, `/v1/peers`, `/healthz`, `/readyz`, `/metrics` and `/`.
 
-use actix_web::{HttpResponse, http::header, web};
-use serde::Serialize;
-use utoipa::ToSchema;
+use std::num::NonZeroUsize;
+
+use actix_web::{HttpRequest, HttpResponse, http::header, web};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::{
     port::PeerView,
@@ -129,20 +131,39 @@ pub async fn status(shared: web::Data<Shared>) -> HttpResponse {
 #[derive(Serialize, ToSchema)]
 struct Peers {
     peers: Vec<PeerView>,
+    /// The `after` of the next page, if there is more.
+    next: Option<String>,
+}
+
+/// Which peers to show, ordered by their ids.
+#[derive(Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields, default)]
+struct PeerPage {
+    /// Those above this `peer_id`.
+    after: Option<String>,
+    /// How many; 1,024 at most are shown.
+    #[param(value_type = Option<usize>, minimum = 1)]
+    limit: Option<NonZeroUsize>,
 }
 
 /// Who is connected.
 #[utoipa::path(
     get, path = "/v1/peers", tag = "node",
+    params(PeerPage),
     responses(
         (status = 200, description = "The connected peers", body = Peers),
         (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json")
     )
 )]
-pub async fn peers(shared: web::Data<Shared>) -> Result<HttpResponse, Problem> {
+pub async fn peers(shared: web::Data<Shared>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let PeerPage { after, limit } = request::parameters(&request)?;
     let _pass = shared.gate.try_enter(0)?;
-    let peers = request::within(&shared, request::deadline(None)?, shared.backend.peers()).await?;
-    Ok(HttpResponse::Ok().json(Peers { peers }))
+    let mut all = request::within(&shared, request::deadline(None)?, shared.backend.peers()).await?;
+    all.sort_by(|one, other| one.peer_id.cmp(&other.peer_id));
+    let limit = limit.map(NonZeroUsize::get);
+    let (peers, next) = request::page(all, after.as_ref(), limit, |peer| peer.peer_id.clone());
+    Ok(HttpResponse::Ok().json(Peers { peers, next }))
 }
 
 #[derive(Serialize, ToSchema)]

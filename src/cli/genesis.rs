@@ -78,7 +78,7 @@ impl ChainArguments {
         let mut genesis = Genesis::new(chain, created_at_ms, Vec::new());
         genesis.protocol = self.protocol().unwrap_or_default();
         genesis.application = self.application().unwrap_or_default();
-        genesis.checkpoint_interval = self.checkpoint_interval.map(|interval| interval.max(genesis.window));
+        genesis.checkpoint_interval = self.checkpoint_interval;
         genesis.client_signatures = ClientSignatures::required_if(self.client_signatures);
         genesis.window = self.window.unwrap_or(genesis.protocol.window_default());
         genesis
@@ -175,6 +175,8 @@ mod tests {
         run(&arguments(out.clone(), &[]), false).unwrap();
         let genesis = Genesis::load(&out.join("genesis.json")).unwrap();
         assert_eq!((genesis.window, genesis.application), (3, ApplicationName::Noop));
+        assert_eq!(genesis.client_signatures, ClientSignatures::Required);
+        assert_eq!(genesis.checkpoint_interval, Some(5));
         for index in 0..3 {
             let node = out.join(format!("node{index}"));
             let config = NodeConfig::load(&node.join(CONFIG_FILE), &[]).unwrap();

@@ -2,10 +2,7 @@
 
 use std::{
     net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::AtomicU32,
-    },
+    sync::{Arc, atomic::AtomicU32},
     time::Duration,
 };
 
@@ -339,6 +336,7 @@ impl Ground<'_> {
             connections_max: http.connections_max,
             requests_max: http.requests_max,
             body_bytes_total_max: http.body_bytes_total_max,
+            cors_origins: http.cors_origins.clone(),
             ..api::Settings::new(http.listen, api::ChainFacts::new(&self.identity.genesis))
         };
         api::Server::start(settings, Arc::clone(backend) as Arc<dyn Backend>)

@@ -108,9 +108,9 @@ impl Attestation {
     /// what instances of the chain's protocol are called.
     pub fn names(&self, header: &Header, genesis: &Genesis) -> bool {
         match self {
-            Self::History(certificate) => genesis.validate().is_ok_and(|set| {
-                certificate.instance == genesis.instance_id(certificate.height, &set, &header.hash())
-            }),
+            Self::History(certificate) => genesis
+                .validate()
+                .is_ok_and(|set| certificate.instance == genesis.instance_id(certificate.height, &set, &header.hash())),
             Self::Checkpoint { checkpoint, headers } => {
                 let follow = |below: Digest, above: &Header| (above.parent == below).then(|| above.hash());
                 headers.iter().try_fold(header.hash(), follow) == Some(checkpoint.stable.checkpoint.header)

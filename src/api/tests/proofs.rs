@@ -2,7 +2,9 @@
 
 use super::{fake::Mood, *};
 use crate::{
-    replica::{Attestation, StateProofDocument}, types::Octets};
+    replica::{Attestation, StateProofDocument},
+    types::Octets,
+};
 
 fn document(reply: &Reply) -> StateProofDocument {
     serde_json::from_value(reply.json(200)).unwrap()

@@ -84,7 +84,14 @@ fn id(text: &str) -> Result<String, &'static str> {
 
 /// Lists connections.
 pub(in crate::cli) fn peers(arguments: &PeersArguments, json: bool) -> Result<ExitCode, Failure> {
-    let document = ask(&arguments.nodes, "/v1/peers")?;
+    let mut document = ask(&arguments.nodes, "/v1/peers")?;
+    while let Some(after) = document["next"].as_str() {
+        let mut page = ask(&arguments.nodes, &format!("/v1/peers?after={after}"))?;
+        document["next"] = page["next"].take();
+        if let (Some(peers), Value::Array(more)) = (document["peers"].as_array_mut(), page["peers"].take()) {
+            peers.extend(more);
+        }
+    }
     show_list(&document, "peers", &["validator", "peer_id", "address"], json)
 }
 

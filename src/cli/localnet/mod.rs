@@ -135,6 +135,10 @@ fn refuse_another_chain(arguments: &Arguments, cluster: &Cluster) -> Result<(), 
         ("--protocol", arguments.chain.protocol().is_some_and(|asked| asked != genesis.protocol)),
         ("--application", arguments.chain.application().is_some_and(|asked| asked != genesis.application)),
         ("--client-signatures", arguments.chain.client_signatures && !asks_for_signatures),
+        (
+            "--checkpoint-interval",
+            arguments.chain.checkpoint_interval.is_some_and(|asked| asked != genesis.checkpoint_interval()),
+        ),
         ("--window", arguments.chain.window.is_some_and(|asked| asked != genesis.window)),
     ];
     let differing: Vec<_> = differs.into_iter().filter(|(_, differs)| *differs).map(|(flag, _)| flag).collect();
