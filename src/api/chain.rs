@@ -179,7 +179,7 @@ fn parse_height(shared: &Shared, text: &str) -> Result<Height, Problem> {
 }
 
 fn absent(height: Height) -> Problem {
-    Problem::new(Kind::NoBlock, format_args!("height {height}")).at(height)
+    Problem::new(Kind::NoBlock, format_args!("height {height} is not decided, or not yet known here")).at(height)
 }
 
 fn document(view: &BlockView, page: &Page) -> BlockDocument {

@@ -139,7 +139,9 @@ pub async fn get(shared: web::Data<Shared>, request: HttpRequest) -> Result<Http
             .json(document));
     }
     let answer = request::within(&shared, deadline, shared.backend.read(key)).await?;
-    let value = answer.value.ok_or_else(|| Problem::new(Kind::NoKey, "absent").at(answer.height));
+    let value = answer.value.ok_or_else(|| {
+        Problem::new(Kind::NoKey, format_args!("the state at height {} has none", answer.height)).at(answer.height)
+    });
     let mut response = HttpResponse::Ok();
     response.insert_header(("Thalweg-Height", answer.height.get())).insert_header(ContentType::octet_stream());
     Ok(response.insert_header((header::CACHE_CONTROL, "no-store")).body(value?))

@@ -49,9 +49,14 @@ enum Document {
 /// Prints what is proven, or fails with the first thing that does not hold.
 pub(super) fn run(arguments: &Arguments, json: bool) -> Result<ExitCode, Failure> {
     let genesis = Genesis::load(&arguments.genesis).map_err(|error| Failure::Failed(error.to_string()))?;
-    let name = arguments.document.display().to_string();
+    let name = match arguments.document.as_path() {
+        file if file == Path::new("-") => "standard input".to_owned(),
+        file => file.display().to_string(),
+    };
     let text = read(&arguments.document).map_err(|error| Failure::failed(&name, error))?;
-    let document = parse(&text).map_err(|error| Failure::failed(format_args!("{name}: no proof"), error))?;
+    let document = parse(&text).map_err(|error| {
+        Failure::failed(format_args!("{name}: not a certificate, checkpoint or proven read in JSON"), error)
+    })?;
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|error| Failure::failed("randomness", error))?;
     let mut rng = BatchRng::from_seed(seed);

@@ -217,7 +217,7 @@ impl Client {
     /// # Errors
     /// [`Trouble::Unreachable`] when it does not answer.
     pub(in crate::cli) fn ask(&self, node: &str, request: &Request<'_>) -> Result<Reply, Trouble> {
-        let unreachable = |error: ureq::Error| Trouble::Unreachable { node: node.to_owned(), error: error.to_string() };
+        let unreachable = |error: ureq::Error| Trouble::Unreachable { node: node.to_owned(), error: reason(&error) };
         let mut builder =
             http::Request::builder().uri(format!("{node}{}", request.path)).method(match request.method {
                 Method::Get => http::Method::GET,
@@ -284,6 +284,14 @@ impl Client {
                 return Err(trouble);
             }
         }
+    }
+}
+
+/// What a person makes of an error of the connection.
+pub(in crate::cli) fn reason(error: &ureq::Error) -> String {
+    match error {
+        ureq::Error::Io(error) => error.to_string(),
+        other => other.to_string(),
     }
 }
 

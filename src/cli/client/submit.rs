@@ -65,7 +65,10 @@ impl Wait {
 
 /// Submits them and says what became of each. Fails unless all came as far as was waited for.
 pub(in crate::cli) fn submit(arguments: &SubmitArguments, json: bool) -> Result<ExitCode, Failure> {
-    let name = arguments.file.display().to_string();
+    let name = match arguments.file.as_path() {
+        file if file == Path::new("-") => "standard input".to_owned(),
+        file => file.display().to_string(),
+    };
     let text = read(&arguments.file).map_err(|error| Failure::failed(&name, error))?;
     let mut commands = parse(&text).map_err(|what| Failure::Usage(format!("{name}: {what}")))?;
     let client = Client::new(arguments.nodes.node.clone());

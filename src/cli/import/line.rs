@@ -130,7 +130,10 @@ fn csv_entries(records: impl io::Read, lines: impl BufRead, author: Author) -> i
         }
         Some(Ok(match record.len() {
             2 => entry(number, record[0].to_vec(), record[1].to_vec(), &author),
-            fields => Entry::Senseless { number, why: format!("{fields} fields; a line is key,value") },
+            fields => Entry::Senseless {
+                number,
+                why: format!("{fields} {}; a line is key,value", if fields == 1 { "field" } else { "fields" }),
+            },
         }))
     })
 }
@@ -310,7 +313,7 @@ mod tests {
         let all = csv(b"a\nb,1,2\n,1\nc,3");
         assert_eq!(
             all,
-            ["1 ! 1 fields; a line is key,value", "2 ! 3 fields; a line is key,value", "3 ! the key is empty", "4 c=3"]
+            ["1 ! 1 field; a line is key,value", "2 ! 3 fields; a line is key,value", "3 ! the key is empty", "4 c=3"]
         );
     }
 

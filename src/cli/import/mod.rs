@@ -106,7 +106,8 @@ pub(super) fn run(arguments: &Arguments, json: bool) -> Result<ExitCode, Failure
         output::line(&report)?;
     } else {
         let Report { committed, rejected, seconds, .. } = &report;
-        output::say(format_args!("{committed} lines committed, {rejected} rejected, in {seconds:.1} s"));
+        let lines = if *committed == 1 { "line" } else { "lines" };
+        output::say(format_args!("{committed} {lines} committed, {rejected} rejected, in {seconds:.1} s"));
     }
     Ok(if report.rejected == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
