@@ -62,7 +62,7 @@ fn a_client_that_trusts_no_node_is_not_deceived() {
         cluster.put(0, &format!("other-{number}"), "noise").unwrap();
     }
     let old = Height::new(cluster.put(0, "account", "poor").unwrap());
-    let stale = cluster.json(0, &format!("/v1/kv/account?proof=true&at_least={old}")).unwrap();
+    let stale = cluster.json(0, &format!("/v1/kv/account?proof=true&at_least={old}&timeout_ms=60000")).unwrap();
     let written = Height::new(cluster.put(0, "account", "rich").unwrap());
 
     for node in &nodes {
@@ -71,7 +71,7 @@ fn a_client_that_trusts_no_node_is_not_deceived() {
         assert_eq!(read(&genesis, &[node], b"nobody", written).unwrap().value, None, "absence is proven as well");
     }
 
-    let other = cluster.json(0, "/v1/kv/other-7?proof=true").unwrap();
+    let other = cluster.json(0, "/v1/kv/other-7?proof=true&timeout_ms=60000").unwrap();
     // What the validators have signed of the state, and where that says of which history it is.
     let is_long = cluster.json(0, "/v1/status").unwrap()["protocol"] == "pbft";
     let attested = move |answer: &mut Value, member: &str, change: &dyn Fn(&mut Value)| {
@@ -120,7 +120,7 @@ fn a_client_that_trusts_no_node_is_not_deceived() {
 fn a_proven_read_is_checked_without_any_node() {
     let cluster = Cluster::start(&[]);
     let height = cluster.put(0, "proven", "value").unwrap();
-    let text = cluster.get(3, &format!("/v1/kv/proven?proof=true&at_least={height}")).unwrap();
+    let text = cluster.get(3, &format!("/v1/kv/proven?proof=true&at_least={height}&timeout_ms=60000")).unwrap();
     let (file, genesis) = (cluster.dir().join("proof.json"), cluster.genesis());
     let verify = |text: &str| {
         std::fs::write(&file, text).unwrap();
