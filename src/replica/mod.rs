@@ -51,6 +51,7 @@ mod rejoin;
 mod replies;
 mod schedule;
 mod serve;
+mod stable_proof;
 mod state_proof;
 #[cfg(test)]
 mod tests;
@@ -78,6 +79,7 @@ use rejoin::Rejoin;
 use replies::Replies;
 use schedule::{Outlook, Schedule};
 pub use serve::{blocks_from, last_checkpoint};
+pub use stable_proof::CheckpointDocument;
 pub use state_proof::{Attestation, StateProofDocument, StateProofError};
 use wire::PeerStatus;
 

@@ -5,7 +5,7 @@
 //! them all.
 
 use super::{Faults, Lie, Scenario, Violation, run};
-use crate::types::planted;
+use crate::{config::ClientSignatures, types::planted};
 
 /// A bug.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +31,7 @@ struct Where {
     faults: Faults,
     window: u64,
     checkpoint_interval: Option<u64>,
+    client_signatures: ClientSignatures,
     value_bytes: usize,
 }
 
@@ -42,8 +43,16 @@ const fn bug(name: &'static str, what: &'static str, found_by: &'static str, see
 }
 
 const fn honest(faults: Faults) -> Where {
-    let checkpoint_interval = None;
-    Where { validators: 4, liars: 0, lie: None, faults, window: 1, checkpoint_interval, value_bytes: 8 }
+    Where {
+        validators: 4,
+        liars: 0,
+        lie: None,
+        faults,
+        window: 1,
+        checkpoint_interval: None,
+        client_signatures: ClientSignatures::Off,
+        value_bytes: 8,
+    }
 }
 
 /// Disks rot, and payloads are bodies of their own.
@@ -61,6 +70,10 @@ const fn checkpointed(faults: Faults) -> Where {
 
 const fn with_lie(lie: Lie, faults: Faults) -> Where {
     Where { liars: 1, lie: Some(lie), ..honest(faults) }
+}
+
+const fn signed(place: Where) -> Where {
+    Where { client_signatures: ClientSignatures::Required, ..place }
 }
 
 /// Why a bug cannot be planted.
@@ -97,9 +110,20 @@ pub fn with<T>(bug: Option<&'static str>, act: impl FnOnce() -> T) -> T {
 impl Bug {
     /// What is played to find it.
     pub fn scenario(&self) -> Scenario {
-        let Where { validators, liars, lie, faults, window, checkpoint_interval, value_bytes } = self.place;
+        let Where { validators, liars, lie, faults, window, checkpoint_interval, client_signatures, value_bytes } =
+            self.place;
         let drawn = Scenario { is_swarm: true, ..Scenario::default() };
-        Scenario { validators, liars, lie, faults, window, checkpoint_interval, value_bytes, ..drawn }
+        Scenario {
+            validators,
+            liars,
+            lie,
+            faults,
+            window,
+            checkpoint_interval,
+            client_signatures,
+            value_bytes,
+            ..drawn
+        }
     }
 
     /// Plays seeds from 0 on until something is found; how many it took, and what.
@@ -129,6 +153,13 @@ pub const BUGS: &[Bug] = &[
     bug("any-leader", "messages of others than the leader are taken", "one-vote", 20, with_lie(Lie::Usurper, LIGHT)),
     bug("any-signature", "signatures need not hold", "certificate", 20, with_lie(Lie::Forger, LIGHT)),
     bug("never-validate", "the application is not asked", "validity", 20, with_lie(Lie::Poisoner, LIGHT)),
+    bug(
+        "unsigned-command",
+        "clients' signatures need not hold",
+        "validity",
+        20,
+        signed(with_lie(Lie::Poisoner, LIGHT)),
+    ),
     bug("any-payload", "the payload need not be that of the header", "certificate", 20, with_lie(Lie::Poisoner, LIGHT)),
     bug(
         "window-off-by-one",

@@ -222,6 +222,7 @@ impl Replica {
             }
             Effect::Keep { stable } => {
                 tracing::debug!(height = %stable.checkpoint.height, "a checkpoint is stable");
+                self.ports.stable.send_replace(Some(stable.clone()));
                 self.ports.storage.append(vec![Entry::Stable(stable)], || {});
             }
             Effect::Accuse { evidence, .. } => self.prove(evidence),

@@ -104,7 +104,7 @@ impl Pbft {
             self.building = None;
             self.has_nothing = false;
             self.slots.values_mut().for_each(|slot| slot.turn(view));
-            out.tell(Event::RoundEntered { round: view.get() });
+            out.tell(Event::RoundEntered { round: view.get(), leader: self.primary() });
         }
         self.turn.stage = Some(stage);
         if self.setup.me.is_some()

@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use crate::{
     app::{Block, Command, Header, Payload, Receipt, Status, Turn},
-    config::{ApplicationName, Genesis},
+    config::{ApplicationName, ClientSignatures, Genesis},
     protocol::{Abstention, Certificate, ProtocolName, Setup, Slot, Timing, payload_root},
     replica::{Effect, Event, Fate, Input, Outbox, Peer, Recovered, Replica, Settings, Ticket, wire::PeerStatus},
     types::{CrashModel, Digest, Height, Power, PublicKey, Time, Validator, ValidatorIndex, ValidatorSet, codec},
@@ -41,7 +41,7 @@ pub(super) fn command_of(client: u64, sequence: u64) -> Command {
     let mut name = [0; 32];
     name[..8].copy_from_slice(&client.to_le_bytes());
     let body = Bytes::from(format!("{client}/{sequence}"));
-    Command { client: Digest::new(name), sequence, expires_at_height: None, body }
+    Command { client: Digest::new(name), sequence, expires_at_height: None, body, signature: None }
 }
 
 pub(super) fn block(at: u64, commands: &[Command]) -> Block {
@@ -65,6 +65,7 @@ pub(super) fn settings(window: u64, me: Option<u16>) -> Settings {
         command_bytes_max: 1024,
         checkpoint_interval: None,
         validators: validators.collect(),
+        client_signatures: ClientSignatures::Off,
     };
     Settings {
         genesis: Arc::new(genesis),

@@ -117,6 +117,8 @@ impl<'w> World<'w> {
         let facts = Facts {
             set,
             peers: plan.peers.clone(),
+            chain: genesis.chain_id(),
+            client_signatures: genesis.client_signatures,
             window: genesis.window,
             payload_bytes_max: genesis.payload_bytes_max as usize,
             mempool_commands_max: MEMPOOL_COMMANDS_MAX,
@@ -132,7 +134,7 @@ impl<'w> World<'w> {
             network: Network::new(faults),
             places,
             plan,
-            clients: Clients::default(),
+            clients: Clients::of(&genesis),
             checkers: checkers::all(&facts),
             violation: None,
             height: Height::ZERO,

@@ -9,8 +9,8 @@ use super::{
     *,
 };
 use crate::{
-    config::ApplicationName,
-    crypto::{SecretKey, Transcript},
+    config::{ApplicationName, ClientSignatures},
+    crypto::{Check, SecretKey, Transcript, bad_signatures, seeded_rng},
     protocol::{Certificate, ProtocolName, Verdict, payload_root},
     store::{MemoryRows, Overlay, Table},
     types::{CrashModel, Power, Validator, ValidatorIndex, codec},
@@ -35,11 +35,12 @@ fn genesis(window: u64) -> Genesis {
         command_bytes_max: 1024,
         checkpoint_interval: None,
         validators: (1..=4).map(validator).collect(),
+        client_signatures: ClientSignatures::Off,
     }
 }
 
 fn command(client: u8, sequence: u64, body: Bytes) -> Command {
-    Command { client: Digest::new([client; 32]), sequence, expires_at_height: None, body }
+    Command { client: Digest::new([client; 32]), sequence, expires_at_height: None, body, signature: None }
 }
 
 fn payload(commands: &[Command]) -> Payload {
@@ -59,7 +60,11 @@ impl Chain {
     }
 
     fn with(app: Box<dyn Application>, window: u64) -> Self {
-        let (genesis, mut rows) = (genesis(window), MemoryRows::default());
+        Self::of(app, genesis(window))
+    }
+
+    fn of(app: Box<dyn Application>, genesis: Genesis) -> Self {
+        let mut rows = MemoryRows::default();
         let (executor, changes) = Executor::open(app, &genesis, &rows);
         rows.apply(changes.expect("an empty store gets the genesis state"));
         Self { genesis, rows, executor }
@@ -92,7 +97,9 @@ impl Chain {
     }
 
     fn validate(&self, height: u64, commands: &[Command]) -> Verdict {
-        self.executor.validate(&self.rows, Height::new(height), PROPOSER, &codec::encode(&payload(commands)))
+        let (height, bytes) = (Height::new(height), codec::encode(&payload(commands)));
+        let mut hold = |checks: &[Check]| bad_signatures(checks, &mut seeded_rng(1)).is_empty();
+        self.executor.validate(&self.rows, height, PROPOSER, &bytes, &mut hold)
     }
 
     fn reply(&self, command: &Command) -> Option<(u64, Status)> {
