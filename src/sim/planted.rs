@@ -4,8 +4,8 @@
 //! A checker that finds none of them would be worth nothing. `cargo test --features planted --test sim planted` plays
 //! them all.
 
-use super::{Faults, Lie, Scenario, Violation, run};
-use crate::types::planted;
+use super::{Amnesia, Faults, Lie, Scenario, Violation, run};
+use crate::{protocol::ProtocolName, types::planted};
 
 /// A bug.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +25,7 @@ pub struct Bug {
 /// A scenario in a few words.
 #[derive(Clone, Copy, Debug)]
 struct Where {
+    protocol: ProtocolName,
     validators: usize,
     liars: usize,
     lie: Option<Lie>,
@@ -32,6 +33,7 @@ struct Where {
     window: u64,
     checkpoint_interval: Option<u64>,
     value_bytes: usize,
+    amnesia: Amnesia,
 }
 
 const LIGHT: Faults = Faults::LIGHT;
@@ -42,8 +44,9 @@ const fn bug(name: &'static str, what: &'static str, found_by: &'static str, see
 }
 
 const fn honest(faults: Faults) -> Where {
-    let checkpoint_interval = None;
-    Where { validators: 4, liars: 0, lie: None, faults, window: 1, checkpoint_interval, value_bytes: 8 }
+    let (protocol, checkpoint_interval) = (ProtocolName::Streamlette, None);
+    let (window, value_bytes, amnesia) = (1, 8, Amnesia::Never);
+    Where { protocol, validators: 4, liars: 0, lie: None, faults, window, checkpoint_interval, value_bytes, amnesia }
 }
 
 /// Disks rot, and payloads are bodies of their own.
@@ -61,6 +64,20 @@ const fn checkpointed(faults: Faults) -> Where {
 
 const fn with_lie(lie: Lie, faults: Faults) -> Where {
     Where { liars: 1, lie: Some(lie), ..honest(faults) }
+}
+
+/// PBFT as it runs: several heights under way, and checkpoints.
+const fn pbft(faults: Faults) -> Where {
+    Where { protocol: ProtocolName::Pbft, window: 8, checkpoint_interval: Some(8), ..honest(faults) }
+}
+
+const fn pbft_with_lie(lie: Lie, faults: Faults) -> Where {
+    Where { liars: 1, lie: Some(lie), ..pbft(faults) }
+}
+
+const fn pbft_with_amnesia(faults: Faults) -> Where {
+    // Narrow, so that the silence at heights is soon over.
+    Where { amnesia: Amnesia::Rejoins, window: 1, checkpoint_interval: Some(2), ..pbft(faults) }
 }
 
 /// Why a bug cannot be planted.
@@ -97,9 +114,10 @@ pub fn with<T>(bug: Option<&'static str>, act: impl FnOnce() -> T) -> T {
 impl Bug {
     /// What is played to find it.
     pub fn scenario(&self) -> Scenario {
-        let Where { validators, liars, lie, faults, window, checkpoint_interval, value_bytes } = self.place;
-        let drawn = Scenario { is_swarm: true, ..Scenario::default() };
-        Scenario { validators, liars, lie, faults, window, checkpoint_interval, value_bytes, ..drawn }
+        let Where { protocol, validators, liars, lie, faults, window, checkpoint_interval, value_bytes, amnesia } =
+            self.place;
+        let drawn = Scenario { protocol, is_swarm: true, ..Scenario::default() };
+        Scenario { validators, liars, lie, faults, window, checkpoint_interval, value_bytes, amnesia, ..drawn }
     }
 
     /// Plays seeds from 0 on until something is found; how many it took, and what.
@@ -155,4 +173,35 @@ pub const BUGS: &[Bug] = &[
     bug("no-justification", "a vote's record lacks what it stands on", "justified", 5, honest(LIGHT)),
     bug("stale-checkpoint", "the header below a checkpoint is signed", "checkpoint", 5, checkpointed(LIGHT)),
     bug("never-pull", "nothing is ever asked for", "liveness", 5, with_lie(Lie::Equivocator, LIGHT)),
+    bug("pbft-lowest-view", "a new view takes over what was prepared first", "justified", 300, pbft(HEAVY)),
+    bug("pbft-null-below", "a new view fills what was prepared with null requests", "justified", 20, pbft(HEAVY)),
+    bug(
+        "pbft-few-changes",
+        "a view is open that no quorum has left for",
+        "justified",
+        20,
+        pbft_with_lie(Lie::Usurper, LIGHT),
+    ),
+    bug("pbft-untold", "a view change leaves out something prepared", "justified", 20, pbft(HEAVY)),
+    bug("pbft-any-view", "votes of another view count in this one", "justified", 20, pbft(HEAVY)),
+    bug("pbft-commit-unprepared", "a commit follows no quorum of prepares", "durable", 5, pbft(LIGHT)),
+    bug("pbft-send-before-durable", "votes leave before they are on disk", "durable", 5, pbft(LIGHT)),
+    bug("pbft-forgotten-view", "a restart forgets the view", "one-vote", 50, pbft(HEAVY)),
+    bug("pbft-forgotten-value", "a restart forgets what was accepted", "one-vote", 50, pbft(HEAVY)),
+    bug(
+        "pbft-second-life",
+        "whoever rejoins changes views as if it never had",
+        "one-vote",
+        100,
+        pbft_with_amnesia(HEAVY),
+    ),
+    bug("pbft-any-leader", "others than the primary open a view", "evidence", 20, pbft_with_lie(Lie::Usurper, HEAVY)),
+    bug("pbft-no-watermark", "votes are kept however high they are", "bounded", 20, pbft_with_lie(Lie::Flooder, LIGHT)),
+    bug(
+        "pbft-lost-evidence",
+        "a second vote is noticed by nobody",
+        "evidence",
+        20,
+        pbft_with_lie(Lie::Turncoat, LIGHT),
+    ),
 ];

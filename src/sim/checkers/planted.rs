@@ -23,6 +23,7 @@ pub fn facts() -> Facts {
         peers: keys().map(|key| set.index_of(&key.public_key())).collect(),
         set,
         window: 1,
+        heights_held_max: None,
         payload_bytes_max: 1 << 16,
         mempool_commands_max: 100,
         mempool_bytes_max: 1 << 20,
