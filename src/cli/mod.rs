@@ -15,6 +15,8 @@ mod genesis;
 #[cfg(feature = "node")]
 mod import;
 mod inspect;
+#[cfg(all(feature = "node", feature = "planted"))]
+mod liar;
 #[cfg(feature = "node")]
 mod localnet;
 #[cfg(feature = "node")]

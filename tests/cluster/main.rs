@@ -21,6 +21,7 @@ mod flooder;
 mod garbage;
 mod history;
 mod kills;
+mod liars;
 mod listeners;
 mod load;
 mod logs;
