@@ -22,6 +22,7 @@ mod garbage;
 mod history;
 mod kills;
 mod liars;
+mod links;
 mod listeners;
 mod load;
 mod logs;
@@ -30,6 +31,7 @@ mod partitions;
 mod pauses;
 mod proofs;
 mod rejoin;
+mod relay;
 mod soak;
 mod supervision;
 #[path = "../../examples/trust_no_node/client.rs"]
