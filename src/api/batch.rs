@@ -107,20 +107,34 @@ pub async fn post(
 type Prepared = Result<Identified, Problem>;
 
 fn prepare(shared: &Shared, body: &[u8]) -> Result<Vec<Prepared>, Problem> {
+    let prepare = |entry: Result<Entry, Problem>| {
+        let (operation, idempotency_key) = entry?;
+        Ok(shared.command(&operation, idempotency_key.as_deref().map(str::as_bytes))?.into())
+    };
+    Ok(read(body)?.into_iter().map(prepare).collect())
+}
+
+/// What one command of a batch asks for, with its idempotency key.
+pub type Entry = (Operation, Option<String>);
+
+/// Reads the body of a batch. What is wrong with one command is told in its place.
+///
+/// # Errors
+/// The [`Problem`] of a body that is no batch.
+pub fn read(body: &[u8]) -> Result<Vec<Result<Entry, Problem>>, Problem> {
     let batch: Batch = serde_json::from_slice(body).map_err(|error| Problem::new(Kind::BadRequest, error))?;
     if batch.commands.len() > BATCH_COMMANDS_MAX {
         let detail = format_args!("{} commands; at most {BATCH_COMMANDS_MAX}", batch.commands.len());
         return Err(Problem::new(Kind::TooLarge, detail));
     }
-    let prepare = |mut item: Item| {
+    let entry = |mut item: Item| {
         let idempotency_key = item.idempotency_key.take();
-        let idempotency_key = idempotency_key.as_deref().map(str::as_bytes);
-        if let Some(key) = idempotency_key {
-            request::check_idempotency_key(key)?;
+        if let Some(key) = &idempotency_key {
+            request::check_idempotency_key(key.as_bytes())?;
         }
-        Ok(shared.command(&operation(item)?, idempotency_key)?.into())
+        Ok((operation(item)?, idempotency_key))
     };
-    Ok(batch.commands.into_iter().map(prepare).collect())
+    Ok(batch.commands.into_iter().map(entry).collect())
 }
 
 fn operation(item: Item) -> Result<Operation, Problem> {
