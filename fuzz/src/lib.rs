@@ -3,6 +3,10 @@
 //! Called by the fuzz targets, which the fuzzer feeds, and by `tests/fuzz`, which plays the seeds and their neighbours in
 //! every check.
 
+mod command;
+#[cfg(feature = "node")]
+mod http;
+pub mod pbft;
 mod schedule;
 #[path = "../../tests/protocol/world.rs"]
 pub mod world;
@@ -10,6 +14,10 @@ pub mod world;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
+pub use command::command;
+#[cfg(feature = "node")]
+pub use http::http;
+pub use pbft::pbft;
 pub use schedule::step;
 use thalweg::{
     app::Block,
@@ -211,5 +219,9 @@ pub fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
     seeds.push(("journal", "header".into(), vec![0, 0, 1]));
     seeds.push(("journal", "index".into(), vec![4, 64, 255, 6, 64, 255]));
     seeds.extend(schedule::seeds().map(|(name, bytes)| ("step", name, bytes)));
+    seeds.extend(pbft::seeds().into_iter().map(|(name, bytes)| ("pbft", name, bytes)));
+    seeds.extend(command::seeds().into_iter().map(|(name, bytes)| ("command", name, bytes)));
+    #[cfg(feature = "node")]
+    seeds.extend(http::seeds().into_iter().map(|(name, bytes)| ("http", name, bytes)));
     seeds
 }

@@ -111,22 +111,42 @@ pub async fn post(
 type Prepared = Result<Identified, Problem>;
 
 fn prepare(shared: &Shared, body: &[u8]) -> Result<Vec<Prepared>, Problem> {
+    let client = random()?;
+    let prepare = |(number, entry): (u64, Result<Entry, Problem>)| {
+        let Entry { operation, idempotency_key, signed } = entry?;
+        let author = Author::new(idempotency_key.as_deref().map(str::as_bytes), signed, (client, number))?;
+        Ok(shared.command(&operation, author)?.into())
+    };
+    Ok((0..).zip(read(body)?).map(prepare).collect())
+}
+
+/// What one command of a batch asks for, and on whose word.
+#[derive(Debug)]
+#[expect(missing_docs, reason = "as in the request")]
+pub struct Entry {
+    pub operation: Operation,
+    pub idempotency_key: Option<String>,
+    pub signed: Option<Signed>,
+}
+
+/// Reads the body of a batch. What is wrong with one command is told in its place.
+///
+/// # Errors
+/// The [`Problem`] of a body that is no batch.
+pub fn read(body: &[u8]) -> Result<Vec<Result<Entry, Problem>>, Problem> {
     let batch: Batch = serde_json::from_slice(body).map_err(|error| Problem::new(Kind::BadRequest, error))?;
     if batch.commands.len() > BATCH_COMMANDS_MAX {
         let detail = format_args!("{} commands; at most {BATCH_COMMANDS_MAX}", batch.commands.len());
         return Err(Problem::new(Kind::TooLarge, detail));
     }
-    let client = random()?;
-    let prepare = |(number, mut item): (u64, Item)| {
-        let idempotency_key = item.idempotency_key.take();
-        let idempotency_key = idempotency_key.as_deref().map(str::as_bytes);
-        if let Some(key) = idempotency_key {
-            request::check_idempotency_key(key)?;
+    let entry = |mut item: Item| {
+        let (idempotency_key, signed) = (item.idempotency_key.take(), item.signed.take());
+        if let Some(key) = &idempotency_key {
+            request::check_idempotency_key(key.as_bytes())?;
         }
-        let author = Author::new(idempotency_key, item.signed.take(), (client, number))?;
-        Ok(shared.command(&operation(item)?, author)?.into())
+        Ok(Entry { operation: operation(item)?, idempotency_key, signed })
     };
-    Ok((0..).zip(batch.commands).map(prepare).collect())
+    Ok(batch.commands.into_iter().map(entry).collect())
 }
 
 fn operation(item: Item) -> Result<Operation, Problem> {

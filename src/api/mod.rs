@@ -55,6 +55,8 @@ mod status;
 #[cfg(test)]
 mod tests;
 
+pub use batch::{Entry as BatchEntry, read as read_batch};
 pub use port::Backend;
+pub use request::read_key;
 pub use server::Server;
 pub use settings::*;

@@ -83,7 +83,15 @@ pub fn deadline(timeout_ms: Option<u64>) -> Result<Instant, Problem> {
 ///
 /// Read from the path as it was sent: the router's own decoding keeps some escapes and mends what is not UTF-8.
 pub fn key(request: &HttpRequest) -> Result<Bytes, Problem> {
-    let raw = request.uri().path().strip_prefix(KV_PREFIX);
+    read_key(request.uri().path())
+}
+
+/// The key in a path as it was sent, for [`key`].
+///
+/// # Errors
+/// The [`Problem`] of a path that has none.
+pub fn read_key(path: &str) -> Result<Bytes, Problem> {
+    let raw = path.strip_prefix(KV_PREFIX);
     let raw = raw.ok_or_else(|| Problem::new(Kind::NoRoute, "the path before the key must not be escaped"))?;
     check_escapes(raw)?;
     let key: Vec<u8> = percent_encoding::percent_decode_str(raw).collect();

@@ -16,6 +16,8 @@ mod genesis;
 mod import;
 mod inspect;
 mod keygen;
+#[cfg(all(feature = "node", feature = "planted"))]
+mod liar;
 #[cfg(feature = "node")]
 mod localnet;
 #[cfg(feature = "node")]

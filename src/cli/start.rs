@@ -45,6 +45,10 @@ pub(super) struct Arguments {
     /// others are far beyond everything it may have voted for; one whose journal is intact starts as usual.
     #[arg(long)]
     rejoin: bool,
+    /// Lie to the other validators, in the way of a liar of the simulator. For tests: only in a build with bugs planted.
+    #[cfg(feature = "planted")]
+    #[arg(long, value_name = "NAME", value_parser = super::liar::lie)]
+    lie: Option<crate::sim::Lie>,
     /// Stop when standard input ends. The starter holds the other end: however it dies, the node does not outlive it.
     #[arg(long, hide = true)]
     stop_when_stdin_closes: bool,
@@ -76,8 +80,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     }
     let rejoin = arguments.rejoin.then(super::cluster::fresh_salt).transpose();
     let rejoin = rejoin.map_err(|error| Failure::failed("--rejoin", error))?;
+    #[cfg(feature = "planted")]
+    let mouthpiece = arguments.lie.map(|lie| super::liar::mouthpiece(lie, &identity)).transpose()?;
     let http = config.http.listen;
     let parts = Replica::builder().identity(identity).configuration(config).http(http).rejoin(rejoin);
+    #[cfg(feature = "planted")]
+    let parts = parts.mouthpiece(mouthpiece);
     let spec = parts.build().map_err(|error| Failure::Usage(error.to_string()))?;
     Ok(crate::node::run(spec))
 }

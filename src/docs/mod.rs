@@ -3,7 +3,7 @@
 //! Start with [`architecture`]; [`glossary`] fixes the words; [`rules`] lists the rule ids that no folder's header
 //! declares; [`api`] says what the OpenAPI document cannot; [`network`] lists what floods, lies and slowness cost whom;
 //! [`metrics`] and [`logs`] are what a node tells its operator; [`protocols`] shows on paper how other protocols sit on
-//! the contract of an instance. What would cost more than a day to undo is argued in [`decisions`].
+//! the contract of an instance, [`conformance`] lists what each one that is built must show. What would cost more than a day to undo is argued in [`decisions`].
 
 /// Where things live, what runs, and the way of a message.
 pub mod architecture {
@@ -18,6 +18,11 @@ pub mod glossary {
 /// Five protocols on one contract, on paper.
 pub mod protocols {
     #![doc = include_str!("protocols.md")]
+}
+
+/// What every registered protocol shows, and by which tests.
+pub mod conformance {
+    #![doc = include_str!("conformance.md")]
 }
 
 /// The HTTP interface: answers, limits, reads that are proven.

@@ -3,6 +3,8 @@
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use super::{Replica, StartError};
+#[cfg(feature = "planted")]
+use crate::actors::network::mouthpiece::MakeMouthpiece;
 use crate::{
     app::{self, Application},
     config::{ApplicationName, Genesis, Identity, IdentityError, NetworkSection, NodeConfig, Problems},
@@ -27,6 +29,8 @@ pub struct Builder {
     http: Option<SocketAddr>,
     configuration: Option<NodeConfig>,
     rejoin: Option<Salt>,
+    #[cfg(feature = "planted")]
+    mouthpiece: Option<MakeMouthpiece>,
 }
 
 /// Why the parts make no replica.
@@ -105,6 +109,12 @@ impl Builder {
         Self { rejoin: salt, ..self }
     }
 
+    /// Has a mouthpiece speak in the name of a validator.
+    #[cfg(feature = "planted")]
+    pub fn mouthpiece(self, make: Option<MakeMouthpiece>) -> Self {
+        Self { mouthpiece: make, ..self }
+    }
+
     /// Checks that the parts make a replica.
     ///
     /// # Errors
@@ -133,7 +143,15 @@ impl Builder {
         }
         config.validate()?;
         let app = choose(self.app, identity.genesis.application)?;
-        Ok(Spec { config, identity, app, serves_http: self.http.is_some(), rejoin: self.rejoin })
+        Ok(Spec {
+            config,
+            identity,
+            app,
+            serves_http: self.http.is_some(),
+            rejoin: self.rejoin,
+            #[cfg(feature = "planted")]
+            mouthpiece: self.mouthpiece,
+        })
     }
 }
 
@@ -154,6 +172,8 @@ pub struct Spec {
     pub(super) app: Arc<dyn Application>,
     pub(super) serves_http: bool,
     pub(super) rejoin: Option<Salt>,
+    #[cfg(feature = "planted")]
+    pub(super) mouthpiece: Option<MakeMouthpiece>,
 }
 
 impl Spec {

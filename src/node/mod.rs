@@ -28,6 +28,8 @@ pub use self::{
     builder::{BuildError, Builder, Spec},
     replica::{Committed, CommittedBlock, End, Follow, Replica, Submission, SubmitError},
 };
+#[cfg(feature = "planted")]
+pub use crate::actors::network::mouthpiece::{self, MakeMouthpiece, Mouthpiece};
 pub use crate::actors::storage::{OpenError as StorageError, StoreView};
 use crate::{
     actors::{network, storage},

@@ -52,7 +52,7 @@ impl Node {
     /// # Errors
     /// [`StartError`], with nothing left running.
     pub async fn start(spec: &Spec) -> Result<Self, StartError> {
-        let Spec { config, identity, app, serves_http, rejoin } = spec;
+        let Spec { config, identity, app, serves_http, rejoin, .. } = spec;
         let chain = identity.genesis.chain_id();
         let metrics = Metrics::new(identity.genesis.protocol, identity.validators.len());
         let mut storage_settings = storage_settings(config, chain, &metrics);
@@ -73,6 +73,8 @@ impl Node {
         metrics.mempool_capacity(config.mempool.bytes_max);
         let settings = network_settings(config, identity, &chain, last_counter(&recovered), &port).await?;
         let (network, network_port, events) = network::start(settings)?;
+        #[cfg(feature = "planted")]
+        let (network_port, events) = seat_mouthpiece(spec, network_port, events);
         let ground = Ground { config, identity, app, storage: port, reader, network: network_port, metrics };
         let (executor, ports) = ground.start_actors(executor, recovered, events);
         let backend = Arc::new(ground.backend(&ports));
@@ -127,6 +129,21 @@ impl Node {
         self.storage.shutdown();
         tracing::info!("stopped");
         tell(End::Stopped);
+    }
+}
+
+/// Has another speak in a validator's name, where that is asked for.
+#[cfg(feature = "planted")]
+fn seat_mouthpiece(
+    spec: &Spec,
+    port: NetworkPort,
+    events: mpsc::Receiver<NetworkEvent>,
+) -> (NetworkPort, mpsc::Receiver<NetworkEvent>) {
+    match (&spec.mouthpiece, &spec.identity.validator) {
+        (Some(make), Some((me, _))) => {
+            network::mouthpiece::seat(make(), Arc::clone(&spec.identity.validators), *me, port, events)
+        }
+        _ => (port, events),
     }
 }
 

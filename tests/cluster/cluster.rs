@@ -309,7 +309,13 @@ impl Cluster {
     /// Waits until all nodes have executed a height.
     #[track_caller]
     pub fn wait_for_height(&self, height: u64) {
-        for node in 0..self.nodes.len() {
+        self.wait_until_at(&(0..self.nodes.len()).collect::<Vec<_>>(), height);
+    }
+
+    /// Waits until nodes have executed a height.
+    #[track_caller]
+    pub fn wait_until_at(&self, nodes: &[usize], height: u64) {
+        for &node in nodes {
             eventually("a node to catch up", PATIENCE, || match self.height(node) {
                 here if here >= height => Ok(()),
                 here => Err(format!("node {node} is at {here} of {height}")),

@@ -3,6 +3,7 @@
 //! hang instead of failing.
 
 use std::{
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::atomic::{AtomicU32, Ordering},
@@ -13,6 +14,7 @@ use crate::{
     audit::audit,
     cluster::{Cluster, PATIENCE, Place, hold},
     load::{Client, Load},
+    relay::relay,
 };
 
 /// Longer than the pings that find a dead connection take.
@@ -21,17 +23,21 @@ const CUT: Duration = Duration::from_secs(8);
 /// How soon after the network has healed operations must be answered again.
 const RESUMED_WITHIN: Duration = Duration::from_secs(15);
 
-/// Runs a program of the operating system, as root.
+/// Runs a program of the operating system, as root; returns what it says.
 #[track_caller]
-pub fn system(line: &str) {
+pub fn system(line: &str) -> String {
     let mut words = line.split(' ');
     let output = Command::new(words.next().expect("a program")).args(words).output();
     let output = output.unwrap_or_else(|error| panic!("{line}: {error}: install iproute2 and nftables"));
     let why = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{line}: {why} (this test needs root)");
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// Four namespaces on a bridge, gone when dropped.
+/// Where clients are, on the bridge.
+const BRIDGE: usize = 253;
+
+/// Namespaces on a bridge, gone when dropped.
 pub struct Network {
     name: String,
     subnet: u32,
@@ -47,7 +53,7 @@ impl Network {
         let network = Self { name: format!("tw{pid}{count}"), subnet: (pid + count) % 1_000, nodes };
         let bridge = format!("{}b", network.name);
         system(&format!("ip link add {bridge} type bridge"));
-        system(&format!("ip addr add {}/24 dev {bridge}", network.address(253)));
+        system(&format!("ip addr add {}/24 dev {bridge}", network.address(BRIDGE)));
         system(&format!("ip link set {bridge} up"));
         for node in 0..nodes {
             let (space, outer) = (network.space(node), format!("{}v{node}", network.name));
@@ -93,22 +99,60 @@ impl Network {
 
     /// Drops everything between these pairs of nodes, in both directions.
     fn cut(&self, pairs: &[(usize, usize)]) {
-        for node in 0..self.nodes {
-            let others = pairs.iter().flat_map(|&(a, b)| [(a, b), (b, a)]).filter(|(here, _)| *here == node);
-            for (_, other) in others {
-                let nft = format!("ip netns exec {} nft", self.space(node));
-                system(&format!("{nft} add table ip cut"));
-                system(&format!("{nft} add chain ip cut in {{ type filter hook input priority 0 ; }}"));
-                system(&format!("{nft} add rule ip cut in ip saddr {} drop", self.address(other)));
+        for &(a, b) in pairs {
+            self.deafen(a, b);
+            self.deafen(b, a);
+        }
+    }
+
+    /// Has a node hear nothing from another one, which still hears it.
+    pub fn deafen(&self, node: usize, other: usize) {
+        self.drop_at(node, other, "");
+    }
+
+    /// Loses so many packets of a hundred on the way from one node to another.
+    pub fn lose(&self, from: usize, to: usize, percent: u8) {
+        self.drop_at(to, from, &format!("numgen random mod 100 < {percent} "));
+    }
+
+    fn drop_at(&self, node: usize, other: usize, which: &str) {
+        let nft = self.nft(node);
+        system(&format!("{nft} add table ip cut"));
+        system(&format!("{nft} add chain ip cut in {{ type filter hook input priority 0 ; }}"));
+        system(&format!("{nft} add rule ip cut in ip saddr {} {which}counter drop", self.address(other)));
+    }
+
+    /// How many packets were dropped on the way from one node to another since the network was last whole.
+    pub fn dropped(&self, from: usize, to: usize) -> u64 {
+        let rules = system(&format!("{} list chain ip cut in", self.nft(to)));
+        let source = format!("ip saddr {} ", self.address(from));
+        let counted = |rule: &str| rule.split_once("counter packets ")?.1.split(' ').next()?.parse::<u64>().ok();
+        rules.lines().filter(|rule| rule.contains(&source)).filter_map(counted).sum()
+    }
+
+    /// Has everything between nodes that dial each other from now on arrive so much later, each way.
+    pub fn delay(&self, delay: Duration) {
+        let bridge = self.address(BRIDGE);
+        for target in 0..self.nodes {
+            let address = self.address(target);
+            let port = relay(&bridge, SocketAddr::new(address.parse().expect("an address"), 4_700), delay);
+            for node in (0..self.nodes).filter(|node| *node != target) {
+                let nft = self.nft(node);
+                system(&format!("{nft} add table ip far"));
+                system(&format!("{nft} add chain ip far out {{ type nat hook output priority -100 ; }}"));
+                system(&format!("{nft} add rule ip far out ip daddr {address} tcp dport 4700 dnat to {bridge}:{port}"));
             }
         }
     }
 
-    fn heal(&self) {
+    pub fn heal(&self) {
         for node in 0..self.nodes {
-            let space = self.space(node);
-            system(&format!("ip netns exec {space} nft flush ruleset"));
+            system(&format!("{} flush ruleset", self.nft(node)));
         }
+    }
+
+    fn nft(&self, node: usize) -> String {
+        format!("ip netns exec {} nft", self.space(node))
     }
 }
 

@@ -1,4 +1,5 @@
-//! The fuzz targets as ordinary tests: every seed in `fuzz/seeds`, and inputs that lie near them, by the same entries.
+//! The fuzz targets as ordinary tests: every seed in `fuzz/seeds` and inputs that lie near them, and what fuzzing has
+//! found (`fuzz/found`), by the same entries.
 //!
 //! `THALWEG_WRITE_SEEDS=1 cargo test --test fuzz` writes the seeds anew after a change of what is encoded.
 
@@ -8,18 +9,25 @@
 #[expect(dead_code, reason = "the stories of a protocol use all of its world, the entries a part")]
 mod entry;
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use thalweg::sim::Dice;
 
 type Entry = fn(&[u8]);
 
-const TARGETS: [(&str, Entry); 6] = [
+const TARGETS: &[(&str, Entry)] = &[
     ("frame", entry::frame),
     ("instance", entry::instance),
     ("journal", entry::journal),
     ("certificate", entry::certificate),
     ("genesis", entry::genesis),
+    ("command", entry::command),
+    #[cfg(feature = "node")]
+    ("http", entry::http),
+    ("pbft", entry::pbft),
     ("step", entry::step),
 ];
 
@@ -28,6 +36,15 @@ const NEIGHBOURS: u64 = 40;
 
 fn folder(target: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds").join(target)
+}
+
+/// The files of a folder, in order.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let files = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let mut files: Vec<_> = files.map(|file| file.unwrap().path()).collect();
+    files.sort();
+    assert!(!files.is_empty(), "nothing in {}", folder.display());
+    files
 }
 
 /// The bytes with a few of them changed, left out or said twice.
@@ -48,18 +65,26 @@ fn near(bytes: &[u8], dice: &mut Dice) -> Vec<u8> {
 
 #[test]
 fn seeds_and_what_lies_near_them_uphold_what_must_hold() {
-    for (target, entry) in TARGETS {
-        let files = fs::read_dir(folder(target)).unwrap_or_else(|error| panic!("no seeds of {target}: {error}"));
-        let mut files: Vec<_> = files.map(|file| file.unwrap().path()).collect();
-        files.sort();
-        assert!(!files.is_empty(), "no seeds of {target}");
-        for file in files {
+    for &(target, entry) in TARGETS {
+        for file in files(&folder(target)) {
             let bytes = fs::read(&file).unwrap();
             println!("{}", file.display());
             entry(&bytes);
             for seed in 0..NEIGHBOURS {
                 entry(&near(&bytes, &mut Dice::new(seed)));
             }
+        }
+    }
+}
+
+#[test]
+fn what_fuzzing_has_found_upholds_what_must_hold() {
+    for &(target, entry) in TARGETS {
+        let found = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/found").join(target);
+        // A new target has only seeds.
+        for file in found.exists().then(|| files(&found)).into_iter().flatten() {
+            println!("{}", file.display());
+            entry(&fs::read(&file).unwrap());
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Each module states one family of rules, finds what breaks them, and shows on planted violations that it does. The
 //! tests below run all of them over the real tree.
 
+mod conformance;
 mod dependency;
 mod edge;
 mod layout;
@@ -39,6 +40,11 @@ fn pure_half_names_no_clock_randomness_lock_float_device_or_runtime() {
 #[test]
 fn every_rule_stands_in_code_and_in_a_test() {
     assert_tidy(rule::find);
+}
+
+#[test]
+fn every_protocol_is_held_to_the_conformance_table() {
+    assert_tidy(conformance::find);
 }
 
 #[test]

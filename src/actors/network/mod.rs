@@ -47,6 +47,8 @@ mod gauge;
 mod identity;
 mod inbound;
 mod lane;
+#[cfg(feature = "planted")]
+pub mod mouthpiece;
 mod origin;
 mod penalty;
 mod port;

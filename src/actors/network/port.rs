@@ -215,7 +215,7 @@ impl NetworkPort {
         self.stop.cancel();
     }
 
-    fn order(&self, order: Order) {
+    pub(super) fn order(&self, order: Order) {
         if self.orders.try_send(order).is_err() {
             self.gauges.count_dropped(Dropped::Order, 1);
         }

@@ -16,9 +16,12 @@ use tokio::{
     time::timeout,
 };
 
-use crate::cli::{
-    Failure,
-    cluster::{Cluster, Member},
+use crate::{
+    cli::{
+        Failure,
+        cluster::{Cluster, Member},
+    },
+    sim::Lie,
 };
 
 /// How long a node may take to stop in order before it is killed.
@@ -28,10 +31,13 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 const OWN_VARIABLES: [&str; 4] =
     ["THALWEG__NODE__", "THALWEG__NETWORK__LISTEN", "THALWEG__NETWORK__PEERS", "THALWEG__HTTP__LISTEN"];
 
-/// How a node is started.
-pub(super) fn node_command(program: &Path, member: &Member) -> Command {
+/// How a node is started, and as which liar if it is one.
+pub(super) fn node_command(program: &Path, member: &Member, lie: Option<Lie>) -> Command {
     let mut command = Command::new(program);
     command.arg("start").arg("--config").arg(member.config_file()).arg("--stop-when-stdin-closes");
+    if let Some(lie) = lie {
+        command.args(["--lie", lie.as_str()]);
+    }
     for (name, _) in std::env::vars_os() {
         if name.to_str().is_some_and(|name| OWN_VARIABLES.iter().any(|own| name.starts_with(own))) {
             command.env_remove(name);

@@ -39,7 +39,7 @@ use super::{
     cluster::{Cluster, GENESIS_FILE},
     genesis::ChainArguments,
 };
-use crate::config::ClientSignatures;
+use crate::{config::ClientSignatures, sim::Lie};
 
 /// How many validators a new chain has unless told otherwise.
 const VALIDATORS: u16 = 4;
@@ -72,6 +72,11 @@ pub(super) struct Arguments {
     /// Run CMD by the shell with THALWEG_NODES set, then stop the nodes and exit with CMD's status.
     #[arg(long, value_name = "CMD")]
     exec: Option<String>,
+    /// Have the last validator lie to the others, in the way of a liar of the simulator. For tests: only in a build with
+    /// bugs planted.
+    #[cfg_attr(feature = "planted", arg(long, value_name = "NAME", value_parser = super::liar::lie))]
+    #[cfg_attr(not(feature = "planted"), arg(skip))]
+    lie: Option<Lie>,
     /// For how many seconds to wait until all nodes are ready.
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     ready_timeout: u64,
@@ -97,7 +102,10 @@ pub(super) fn run(arguments: &Arguments, json: bool) -> Result<ExitCode, Failure
     let janitor = RefCell::new(janitor.map_err(|error| Failure::failed("janitor", error))?);
     let status = runtime.block_on(supervise::supervise(&supervise::Plan {
         cluster: &cluster,
-        command: &|member| fleet::node_command(&program, member),
+        command: &|member| {
+            let lie = arguments.lie.filter(|_| member.index + 1 == cluster.validators());
+            fleet::node_command(&program, member, lie)
+        },
         ready_timeout: Duration::from_secs(arguments.ready_timeout),
         exec: arguments.exec.as_deref(),
         on_exec: &|command| janitor.borrow_mut().also_end(command),

@@ -79,6 +79,7 @@ fn arguments(validators: u16) -> Arguments {
         p2p_port: Some(0),
         exec: None,
         ready_timeout: 60,
+        lie: None,
     }
 }
 

@@ -42,7 +42,7 @@ impl Trial {
         let program = std::env::current_exe().map_err(|error| Failure::failed("this program's path", error))?;
         let janitor = Janitor::start(&program, Some(temporary.path()));
         let janitor = janitor.map_err(|error| Failure::failed("janitor", error))?;
-        let mut fleet = Fleet::start(&cluster, &|member| node_command(&program, member))?;
+        let mut fleet = Fleet::start(&cluster, &|member| node_command(&program, member, None))?;
         until_all_ready(&cluster, READY_TIMEOUT, &mut fleet).await?;
         Ok(Self { fleet, cluster, janitor, temporary })
     }

@@ -5,7 +5,8 @@
 //! that an honest replica knows, speaks only the real wire types, and can sign only for itself and for those it
 //! conspires with.
 //!
-//! Called by [`super::world`]. One lie a file; [`Lie`] lists them.
+//! Called by [`super::world`], and in builds with the feature `planted` by a process that lies on a real network
+//! (`thalweg start --lie`). One lie a file; [`Lie`] lists them.
 
 mod amnesiac;
 mod conspirator;
@@ -40,7 +41,7 @@ use crate::{
 };
 
 /// One way of lying. Called for everything that the place would send, and before everything that reaches it.
-pub trait Liar {
+pub trait Liar: Send {
     /// The honest brains would send this; sends something instead, through `hand`.
     fn speak(&mut self, to: usize, mail: Mail, hand: &mut Hand<'_>);
 
@@ -110,6 +111,24 @@ impl Lie {
         Self::Misleader,
         Self::Twins,
         Self::Conspirator,
+    ];
+
+    /// Those that a process of its own can tell: the others need the world's hand on its disk, or a second one of their
+    /// kind.
+    pub const ALONE: [Self; 13] = [
+        Self::Silent,
+        Self::Equivocator,
+        Self::Turncoat,
+        Self::Partial,
+        Self::Withholder,
+        Self::Replayer,
+        Self::Forger,
+        Self::Usurper,
+        Self::Poisoner,
+        Self::Flooder,
+        Self::FalseDiffs,
+        Self::FalseBlocks,
+        Self::FalseCheckpoints,
     ];
 
     /// The name in lists and traces.
