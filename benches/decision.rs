@@ -69,6 +69,7 @@ impl Cluster {
             owner: ValidatorIndex::new(0),
             timing: Timing::default(),
             payload_bytes_max: 1 << 20,
+            forgotten: Height::ZERO,
         };
         Seat::open(ProtocolName::Streamlette, setup, Some(self.keys[at].clone()))
     }

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use super::{
     browser,
-    command::{Author, Outcome, Progress, Signed, Submitted},
+    command::{Author, Outcome, Progress, Signed, Submitted, random},
     port::{CommandState, Operation},
     problem::{Kind, Problem},
     request::{self, WriteParameters},
@@ -116,16 +116,17 @@ fn prepare(shared: &Shared, body: &[u8]) -> Result<Vec<Prepared>, Problem> {
         let detail = format_args!("{} commands; at most {BATCH_COMMANDS_MAX}", batch.commands.len());
         return Err(Problem::new(Kind::TooLarge, detail));
     }
-    let prepare = |mut item: Item| {
+    let client = random()?;
+    let prepare = |(number, mut item): (u64, Item)| {
         let idempotency_key = item.idempotency_key.take();
         let idempotency_key = idempotency_key.as_deref().map(str::as_bytes);
         if let Some(key) = idempotency_key {
             request::check_idempotency_key(key)?;
         }
-        let author = Author::new(idempotency_key, item.signed.take())?;
+        let author = Author::new(idempotency_key, item.signed.take(), (client, number))?;
         Ok(shared.command(&operation(item)?, author)?.into())
     };
-    Ok(batch.commands.into_iter().map(prepare).collect())
+    Ok((0..).zip(batch.commands).map(prepare).collect())
 }
 
 fn operation(item: Item) -> Result<Operation, Problem> {

@@ -55,8 +55,10 @@ pub struct Signed {
 /// On whose word a command is made.
 #[derive(Clone, Copy, Debug)]
 pub enum Author<'a> {
-    /// Nobody's in particular: it is executed once however it travels, but asking again makes another one.
-    Nobody,
+    /// Nobody's in particular: it is executed once however it travels, but asking again makes another one. What one
+    /// request brings is one client's, with its number in the request: so it shares one client's part of the mempool,
+    /// and lies together in the store.
+    Nobody(Digest, u64),
     /// Whoever knows this idempotency key.
     Named(&'a [u8]),
     /// A client's, by its signature.
@@ -64,13 +66,17 @@ pub enum Author<'a> {
 }
 
 impl<'a> Author<'a> {
-    /// What a request or an item of a batch says.
+    /// What a request or an item of a batch says; without a word, that of nobody who is `client` there.
     ///
     /// # Errors
     /// Both at once: a signed command's number is what an idempotency key would be.
-    pub fn new(idempotency_key: Option<&'a [u8]>, signed: Option<Signed>) -> Result<Self, Problem> {
+    pub fn new(
+        idempotency_key: Option<&'a [u8]>,
+        signed: Option<Signed>,
+        (client, number): (Digest, u64),
+    ) -> Result<Self, Problem> {
         match (idempotency_key, signed) {
-            (None, None) => Ok(Self::Nobody),
+            (None, None) => Ok(Self::Nobody(client, number)),
             (Some(key), None) => Ok(Self::Named(key)),
             (None, Some(signed)) => Ok(Self::Signed(signed)),
             (Some(_), Some(_)) => {
@@ -176,12 +182,12 @@ impl Submitted {
 impl Shared {
     /// Makes the command for an operation (`OB-4`).
     ///
-    /// A client that signs has chosen everything itself. With an idempotency key every field follows from key and operation, so that every node makes the same command
-    /// at any time; hence it cannot expire. Without one the client is random, and the command expires when its reply
-    /// would be forgotten: what travels for longer can never be executed twice.
+    /// A client that signs has chosen everything itself. With an idempotency key every field follows from key and
+    /// operation, so that every node makes the same command at any time; hence it cannot expire. Nobody's command
+    /// expires when its reply would be forgotten: what travels for longer can never be executed twice.
     ///
     /// # Errors
-    /// The application refuses the operation, it is too large, or the machine has no randomness.
+    /// The application refuses the operation, or it is too large.
     pub fn command(&self, operation: &Operation, author: Author<'_>) -> Result<Command, Problem> {
         let body = self.encode(operation)?;
         Ok(match author {
@@ -190,9 +196,9 @@ impl Shared {
                 let client = Digest::new(*client.as_bytes());
                 Command { client, sequence, expires_at_height, body, signature: Some(signature) }
             }
-            Author::Nobody => {
+            Author::Nobody(client, sequence) => {
                 let expires_at_height = Some(self.expiry());
-                Command { client: random()?, sequence: 0, expires_at_height, body, signature: None }
+                Command { client, sequence, expires_at_height, body, signature: None }
             }
         })
     }
@@ -205,7 +211,7 @@ impl Shared {
     pub fn barrier(&self) -> Result<Command, Problem> {
         let chain = &self.settings.chain;
         if chain.client_signatures == ClientSignatures::Off {
-            return self.command(&Operation::Barrier, Author::Nobody);
+            return self.command(&Operation::Barrier, Author::Nobody(random()?, 0));
         }
         let (body, key) = (self.encode(&Operation::Barrier)?, SecretKey::from_seed(random()?.as_bytes()));
         Ok(Command::signed(&key, &chain.id, 0, Some(self.expiry()), body))
@@ -226,7 +232,11 @@ impl Shared {
     }
 }
 
-fn random() -> Result<Digest, Problem> {
+/// A number that nobody else draws.
+///
+/// # Errors
+/// The machine has no randomness.
+pub fn random() -> Result<Digest, Problem> {
     let mut bytes = [0; 32];
     let failed = |error| Problem::new(Kind::Unhealthy, format_args!("no randomness: {error}"));
     getrandom::fill(&mut bytes).map_err(failed)?;

@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 
 use super::{
     browser,
-    command::{Author, Outcome, Progress, Submitted},
+    command::{Author, Outcome, Progress, Submitted, random},
     port::{Operation, ProvenAnswer, Until},
     problem::{Kind, Problem},
     request::{self, Consistency, ReadParameters, WriteParameters},
@@ -84,7 +84,7 @@ async fn write(
     browser::refuse_foreign_origin(shared, request)?;
     let WriteParameters { wait, timeout_ms } = request::parameters(request)?;
     let deadline = request::deadline(timeout_ms)?;
-    let author = Author::new(request::idempotency_key(request)?, request::signed(request)?)?;
+    let author = Author::new(request::idempotency_key(request)?, request::signed(request)?, (random()?, 0))?;
     let (_pass, body) = request::body(shared, request, payload, body_bytes_max).await?;
     let command = shared.command(&operation(body), author)?;
     written(submit(shared, command, wait, deadline).await?)

@@ -77,6 +77,8 @@ pub struct Setup {
     pub timing: Timing,
     /// The most bytes a payload may have.
     pub payload_bytes_max: usize,
+    /// Up to this height we may have voted in a life that we do not remember (`OB-10`); `Height::ZERO` if we remember all.
+    pub forgotten: Height,
 }
 
 /// Local pace of a replica. Only liveness depends on it.
@@ -199,6 +201,18 @@ pub struct Electorate {
     pub id: Digest,
     /// Who may sign.
     pub set: Arc<ValidatorSet>,
+}
+
+impl From<streamlette::Message> for Message {
+    fn from(message: streamlette::Message) -> Self {
+        Self::Streamlette(message)
+    }
+}
+
+impl From<pbft::Message> for Message {
+    fn from(message: pbft::Message) -> Self {
+        Self::Pbft(message)
+    }
 }
 
 impl Message {

@@ -168,6 +168,11 @@ impl Chain {
             owner,
             timing: self.timing,
             payload_bytes_max: self.payload_bytes_max(),
+            forgotten: match self.abstention {
+                Abstention::Through(last) => last,
+                // Without a vote, there is nothing to be careful about.
+                Abstention::Everywhere => Height::ZERO,
+            },
         })
     }
 

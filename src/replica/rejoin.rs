@@ -19,6 +19,9 @@
 //! validator without memory is one of the faulty, so the honest others have more than 2W/3: their claims are true, and
 //! catching up makes them good. With as many others faulty as ever, all together are too many, and no rule helps.
 //!
+//! A long instance is told how far the silence reached: its rounds go on from before, and what follows for them it knows
+//! itself (`PB-D3`).
+//!
 //! Limit: one claim for each validator. Nothing is produced while nobody has commands: until 2 × window more heights
 //! are decided, it stays silent, and the others have to do without it.
 

@@ -7,7 +7,8 @@
 //! last stable checkpoint, so that what it holds is bounded even when checkpoints do not become stable.
 //!
 //! A long instance that was opened while its validator had to be silent (`OB-10`) is opened again, with its vote, when
-//! that is over: the silence ends above everything that was live in the validator's earlier life.
+//! that is over: the silence ends above everything that was live in the validator's earlier life. It is told how far that
+//! reached, for it speaks of more than heights.
 //! Limit: as many instances as live heights.
 
 use std::collections::BTreeSet;

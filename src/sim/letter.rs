@@ -106,7 +106,7 @@ pub enum Then {
 }
 
 /// A message to another validator.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Mail {
     /// One-way.
     Frame(Frame),
@@ -135,6 +135,8 @@ pub struct Turn {
     pub stable: Vec<(Digest, StableCheckpoint)>,
     /// What a brain says only more than a third of liars can have done.
     pub alarms: Vec<String>,
+    /// How much of others was rejected that nobody honest sends.
+    pub rejected: u64,
     /// The disk failed: the process ends.
     pub fault: Option<String>,
 }

@@ -4,8 +4,8 @@
 //! A checker that finds none of them would be worth nothing. `cargo test --features planted --test sim planted` plays
 //! them all.
 
-use super::{Faults, Lie, Scenario, Violation, run};
-use crate::{config::ClientSignatures, types::planted};
+use super::{Amnesia, Faults, Lie, Scenario, Violation, run};
+use crate::{config::ClientSignatures, protocol::ProtocolName, types::planted};
 
 /// A bug.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +25,7 @@ pub struct Bug {
 /// A scenario in a few words.
 #[derive(Clone, Copy, Debug)]
 struct Where {
+    protocol: ProtocolName,
     validators: usize,
     liars: usize,
     lie: Option<Lie>,
@@ -33,6 +34,7 @@ struct Where {
     checkpoint_interval: Option<u64>,
     client_signatures: ClientSignatures,
     value_bytes: usize,
+    amnesia: Amnesia,
 }
 
 const LIGHT: Faults = Faults::LIGHT;
@@ -44,6 +46,7 @@ const fn bug(name: &'static str, what: &'static str, found_by: &'static str, see
 
 const fn honest(faults: Faults) -> Where {
     Where {
+        protocol: ProtocolName::Streamlette,
         validators: 4,
         liars: 0,
         lie: None,
@@ -52,6 +55,7 @@ const fn honest(faults: Faults) -> Where {
         checkpoint_interval: None,
         client_signatures: ClientSignatures::Off,
         value_bytes: 8,
+        amnesia: Amnesia::Never,
     }
 }
 
@@ -74,6 +78,20 @@ const fn with_lie(lie: Lie, faults: Faults) -> Where {
 
 const fn signed(place: Where) -> Where {
     Where { client_signatures: ClientSignatures::Required, ..place }
+}
+
+/// PBFT as it runs: several heights under way, and checkpoints.
+const fn pbft(faults: Faults) -> Where {
+    Where { protocol: ProtocolName::Pbft, window: 8, checkpoint_interval: Some(8), ..honest(faults) }
+}
+
+const fn pbft_with_lie(lie: Lie, faults: Faults) -> Where {
+    Where { liars: 1, lie: Some(lie), ..pbft(faults) }
+}
+
+const fn pbft_with_amnesia(faults: Faults) -> Where {
+    // Narrow, so that the silence at heights is soon over.
+    Where { amnesia: Amnesia::Rejoins, window: 1, checkpoint_interval: Some(2), ..pbft(faults) }
 }
 
 /// Why a bug cannot be planted.
@@ -110,10 +128,10 @@ pub fn with<T>(bug: Option<&'static str>, act: impl FnOnce() -> T) -> T {
 impl Bug {
     /// What is played to find it.
     pub fn scenario(&self) -> Scenario {
-        let Where { validators, liars, lie, faults, window, checkpoint_interval, client_signatures, value_bytes } =
-            self.place;
-        let drawn = Scenario { is_swarm: true, ..Scenario::default() };
+        let Where { protocol, validators, liars, lie, faults, window, .. } = self.place;
+        let Where { checkpoint_interval, client_signatures, value_bytes, amnesia, .. } = self.place;
         Scenario {
+            protocol,
             validators,
             liars,
             lie,
@@ -122,7 +140,9 @@ impl Bug {
             checkpoint_interval,
             client_signatures,
             value_bytes,
-            ..drawn
+            amnesia,
+            is_swarm: true,
+            ..Scenario::default()
         }
     }
 
@@ -186,4 +206,35 @@ pub const BUGS: &[Bug] = &[
     bug("no-justification", "a vote's record lacks what it stands on", "justified", 5, honest(LIGHT)),
     bug("stale-checkpoint", "the header below a checkpoint is signed", "checkpoint", 5, checkpointed(LIGHT)),
     bug("never-pull", "nothing is ever asked for", "liveness", 5, with_lie(Lie::Equivocator, LIGHT)),
+    bug("pbft-lowest-view", "a new view takes over what was prepared first", "justified", 300, pbft(HEAVY)),
+    bug("pbft-null-below", "a new view fills what was prepared with null requests", "justified", 20, pbft(HEAVY)),
+    bug(
+        "pbft-few-changes",
+        "a view is open that no quorum has left for",
+        "justified",
+        20,
+        pbft_with_lie(Lie::Usurper, LIGHT),
+    ),
+    bug("pbft-untold", "a view change leaves out something prepared", "justified", 20, pbft(HEAVY)),
+    bug("pbft-any-view", "votes of another view count in this one", "justified", 20, pbft(HEAVY)),
+    bug("pbft-commit-unprepared", "a commit follows no quorum of prepares", "durable", 5, pbft(LIGHT)),
+    bug("pbft-send-before-durable", "votes leave before they are on disk", "durable", 5, pbft(LIGHT)),
+    bug("pbft-forgotten-view", "a restart forgets the view", "one-vote", 50, pbft(HEAVY)),
+    bug("pbft-forgotten-value", "a restart forgets what was accepted", "one-vote", 50, pbft(HEAVY)),
+    bug(
+        "pbft-second-life",
+        "whoever rejoins changes views as if it never had",
+        "one-vote",
+        100,
+        pbft_with_amnesia(HEAVY),
+    ),
+    bug("pbft-any-leader", "others than the primary open a view", "evidence", 20, pbft_with_lie(Lie::Usurper, HEAVY)),
+    bug("pbft-no-watermark", "votes are kept however high they are", "bounded", 20, pbft_with_lie(Lie::Flooder, LIGHT)),
+    bug(
+        "pbft-lost-evidence",
+        "a second vote is noticed by nobody",
+        "evidence",
+        20,
+        pbft_with_lie(Lie::Turncoat, LIGHT),
+    ),
 ];

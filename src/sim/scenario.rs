@@ -115,6 +115,10 @@ pub struct Report {
     pub liars: Vec<(usize, Lie)>,
     /// The liars that honest validators have evidence against.
     pub exposed: BTreeSet<usize>,
+    /// What liars said, or left unsaid, against what their brains would have said; a disk taken back counts as well.
+    pub lies: u64,
+    /// What honest validators rejected, or blamed a peer for, that nobody honest sends.
+    pub rejected: u64,
     /// When it ended.
     pub ended: Time,
     /// What did not hold.

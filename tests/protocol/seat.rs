@@ -8,11 +8,11 @@ use std::{
 use thalweg::{
     crypto::SecretKey,
     protocol::{
-        Effect, Input, Instance, Outbox, ProtocolName, To, Token, Unsigned, View,
+        Effect, Input, Instance, Outbox, ProtocolName, Record, To, Token, Unsigned, View,
         seat::{Errand, HELD_MAX, Seat},
         streamlette::{self, Tick, Want},
     },
-    types::{Digest, Time},
+    types::{Digest, Height, Time},
 };
 
 use crate::world::{World, index};
@@ -108,4 +108,28 @@ fn a_listener_signs_nothing() {
 fn refuses_a_key_of_somebody_else() {
     let world = World::new(4);
     Seat::open(ProtocolName::Streamlette, world.setup(Some(1)), Some(world.keys[2].clone()));
+}
+
+/// `PB-M2`: a crash in between would find neither what was forgotten nor what stands for it.
+#[test]
+fn forgets_nothing_before_what_stands_for_it_is_durable() {
+    let record = Record::Streamlette(streamlette::Record::Want { tick: Tick::new(1) });
+    let forget = |below| Effect::Forget { below: Height::new(below) };
+    let persist = |token| Effect::Persist { token: Token(token), record: record.clone() };
+    let effects = vec![vec![persist(1), forget(5)], vec![persist(2), forget(7)], vec![], vec![], vec![forget(9)]];
+    let (mut seat, _) = seat(effects, key());
+    let mut forgets = |input| {
+        let mut errands = Vec::new();
+        seat.step(Time::ZERO, input, &mut errands, &mut Vec::new());
+        let below = errands.iter().filter_map(|errand| match errand {
+            Errand::Act(Effect::Forget { below }) => Some(below.get()),
+            _ => None,
+        });
+        below.collect::<Vec<_>>()
+    };
+    assert!(forgets(Input::Wake).is_empty());
+    assert!(forgets(Input::Wake).is_empty());
+    assert!(forgets(Input::Durable(Token(1))).is_empty(), "the last one covers both, and needs the second record");
+    assert_eq!(forgets(Input::Durable(Token(2))), [7]);
+    assert_eq!(forgets(Input::Wake), [9], "nothing is under way");
 }

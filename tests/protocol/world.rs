@@ -190,6 +190,7 @@ impl World {
             owner: self.owner,
             timing: Timing::default(),
             payload_bytes_max: PAYLOAD_BYTES_MAX,
+            forgotten: Height::ZERO,
         }
     }
 

@@ -8,6 +8,8 @@
 mod beyond;
 mod honest;
 mod liars;
+mod liars_act;
+mod long;
 mod many;
 #[cfg(feature = "planted")]
 mod planted;

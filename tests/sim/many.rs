@@ -4,7 +4,7 @@
 use std::{collections::BTreeSet, ops::Range};
 
 use thalweg::{
-    protocol::ProtocolName,
+    protocol::{Lifetime, ProtocolName},
     sim::{Faults, Scenario, run},
 };
 
@@ -13,7 +13,15 @@ use crate::play::{hold, play};
 /// A small world of a seed.
 fn small(protocol: ProtocolName, seed: u64) -> Scenario {
     let liars = usize::from(seed % 2 == 1);
-    Scenario { protocol, liars, commands: 4, faults: Faults::HEAVY, is_swarm: true, ..Scenario::default() }
+    let small = Scenario { protocol, liars, commands: 4, faults: Faults::HEAVY, is_swarm: true, ..Scenario::default() };
+    match protocol.lifetime() {
+        Lifetime::Height => small,
+        // As it runs: with several heights under way, and in some worlds beyond a checkpoint or two.
+        Lifetime::Epoch => {
+            let commands = if seed % 8 < 2 { 20 } else { 4 };
+            Scenario { commands, window: 8, checkpoint_interval: Some(8), ..small }
+        }
+    }
 }
 
 /// All invariants hold; different seeds play different worlds; the same seed twice plays the same.

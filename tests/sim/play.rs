@@ -8,7 +8,7 @@ use thalweg::{
 };
 
 /// The seeds to play: those of the environment, or `0..default`.
-fn seeds(default: u64) -> Range<u64> {
+pub fn seeds(default: u64) -> Range<u64> {
     let Ok(range) = std::env::var("THALWEG_SEEDS") else { return 0..default };
     let (from, to) = range.split_once("..").expect("THALWEG_SEEDS is A..B");
     from.parse().expect("A is a number")..to.parse().expect("B is a number")

@@ -1,6 +1,6 @@
 //! The timers: one on progress, one on being heard, one for pulling. A dormant instance has none (`PB-T1`).
 
-use super::Pbft;
+use super::{Pbft, Standing};
 use crate::{
     protocol::{Event, Origin, Outbox, To},
     types::{Height, Time, ValidatorIndex},
@@ -71,12 +71,13 @@ impl Pbft {
 
     /// Starts and stops timers as the state demands.
     pub(super) fn arm(&mut self) {
-        let (now, fruitless) = (self.now, self.turn.fruitless());
+        let (now, fruitless) = (self.now, self.patience());
         let is_wanted = self.is_wanted();
         let is_active = self.turn.is_active();
         // A view is waited for once a quorum has left for it or gone beyond (`PB-T2`); until then we are only heard.
         let has_begun = is_active || self.backed(|power| self.setup.set.is_quorum(power)) >= Some(self.turn.view);
-        let runs = self.takes_part().is_some() && has_begun && (is_wanted || !is_active);
+        let may_leave = self.setup.me.is_some() && self.standing == Standing::Member && self.first_leave().is_some();
+        let runs = may_leave && has_begun && (is_wanted || !is_active);
         let ends = now.plus(self.pace.timeout(fruitless));
         self.timers.view_ends = runs.then(|| self.timers.view_ends.unwrap_or(ends));
         let says = self.takes_part().is_some() && !is_active;

@@ -3,7 +3,7 @@
 //! The rules, their ids, the safety argument, deviations and limits are in [`spec`]. This file holds the state and the
 //! step; each part of the work has a file of its own: `screen` decides what of an arrived message is worth a check,
 //! `absorb` takes in what is verified, `cast` proposes, votes and decides, `turn` changes views, `clock` runs the
-//! timers, `serve` answers others, `recover` comes back after a crash.
+//! timers, `serve` answers others, `recover` comes back after a crash, `oblivion` without a memory.
 //!
 //! Called by a [`crate::protocol::seat::Seat`], never directly by anything that does I/O.
 
@@ -20,6 +20,7 @@ mod journal;
 mod marks;
 mod message;
 mod number;
+mod oblivion;
 mod pace;
 mod recover;
 mod screen;
@@ -40,9 +41,9 @@ pub use number::ViewNumber;
 pub use summary::{Known, Summary};
 pub use vote::{Phase, Proof, Proposal, Vote};
 
-use self::{clock::Timers, marks::Marks, pace::Pace, slot::Slot, turn::Turn};
+use self::{clock::Timers, marks::Marks, oblivion::Oblivion, pace::Pace, slot::Slot, turn::Turn};
 use super::{Effect, Electorate, Input, Instance, Judgement, Outbox, Rejection, Setup, To, Token, View};
-use crate::types::{Bitmap, Height, Time, ValidatorIndex, codec};
+use crate::types::{Bitmap, Height, Time, ValidatorIndex, codec, planted};
 
 /// What is wanted of this instance.
 #[derive(Clone, Copy, Debug, Default)]
@@ -77,6 +78,8 @@ pub struct Pbft {
     timers: Timers,
     pace: Pace,
     standing: Standing,
+    /// What an earlier life may have said.
+    oblivion: Option<Oblivion>,
     /// The slot for which something to propose was asked, and whether there was nothing.
     building: Option<super::Slot>,
     has_nothing: bool,
@@ -105,6 +108,7 @@ impl Pbft {
             timers: Timers::default(),
             pace: Pace::new(setup.timing),
             standing: Standing::Member,
+            oblivion: Oblivion::of(setup.forgotten),
             building: None,
             has_nothing: false,
             exposed: Bitmap::default(),
@@ -118,7 +122,12 @@ impl Pbft {
 
     /// Whether votes, proposals and view changes of our own may be made.
     fn takes_part(&self) -> Option<ValidatorIndex> {
-        self.setup.me.filter(|_| self.standing == Standing::Member)
+        self.setup.me.filter(|_| self.standing == Standing::Member && !self.is_oblivious())
+    }
+
+    /// Whether anything of ours must be remembered. A journal that holds a record is that of one who remembers all.
+    fn keeps_record(&self) -> bool {
+        self.setup.me.is_some() && !self.is_oblivious()
     }
 
     fn primary(&self) -> ValidatorIndex {
@@ -142,7 +151,7 @@ impl Pbft {
 
     /// Says something, once everything that was written before is durable (`PB-D1`).
     fn send(&self, to: To, message: Unsigned, out: &mut Outbox) {
-        let after = Some(self.last_token);
+        let after = Some(self.last_token).filter(|_| !planted::is("pbft-send-before-durable"));
         out.act(Effect::Send { to, message: super::Unsigned::Pbft(message), after });
     }
 
@@ -167,7 +176,7 @@ impl Pbft {
         self.marks.low = height;
         self.marks.stable = Some(stable);
         self.slots = self.slots.split_off(&height.next());
-        if let Some(record) = self.turn.record(height.next()) {
+        if let Some(record) = self.turn.record(height.next()).filter(|_| self.keeps_record()) {
             self.persist(record, out);
         }
         out.act(Effect::Forget { below: height.next() });
@@ -188,6 +197,7 @@ impl Pbft {
     /// Does whatever the present state calls for.
     fn settle(&mut self, out: &mut Outbox) {
         if self.standing != Standing::Recovering {
+            self.bound_oblivion();
             self.join(out);
             self.open_view(out);
             self.vote(out);

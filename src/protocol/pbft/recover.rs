@@ -20,6 +20,7 @@ impl Pbft {
             return self.announce(out);
         }
         self.standing = Standing::Recovering;
+        self.oblivion = None;
         let mut unverified = Vec::new();
         let mut proposals = Vec::new();
         for record in &records {
@@ -61,6 +62,7 @@ impl Pbft {
             if let Record::Accepted { proposal, signature, .. } = record
                 && proposal.view == self.turn.view
                 && self.turn.is_active()
+                && !planted::is("pbft-forgotten-value")
             {
                 let slot = self.slots.entry(proposal.height).or_default();
                 slot.offer = Some(Offer { proposal, signature, validity: Validity::Valid, is_accepted: true });

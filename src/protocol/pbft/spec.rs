@@ -44,6 +44,10 @@
 //! * **PB-D2** After a restart all of that is in force at once; nothing is said before its signatures have been checked
 //!   again; then what was said is said again, with the same bytes. Records that do not hold silence their owner.
 //!   (`recover`)
+//! * **PB-D3** Whoever has lost its journal follows and says nothing, before its low mark covers every height that it may
+//!   have voted on, and a height above is decided, say in view v; then nothing of views up to v + 1. When such a view
+//!   ends for it, it leaves for v + 2. Otherwise it would contradict view changes that it does not remember, or leave
+//!   out of one what it had committed to. (`oblivion`)
 //! * **PB-V1** Whoever leaves a view accepts and votes for nothing in it or below any more, and tells of each height
 //!   above its low mark what it knows to be prepared there in the highest view. (`turn`)
 //! * **PB-V2** A new view stands on the view changes of a quorum. It starts above the highest low mark among them, and

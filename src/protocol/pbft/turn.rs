@@ -1,13 +1,14 @@
 //! Changing views: leaving one, joining others who leave, opening one's own, entering.
 
 use super::{
-    Account, Change, Draft, NewView, Pbft, Phase, Plan, Proof, Proposal, Record, Unsigned, ViewChange, ViewNumber,
+    Account, Change, Draft, NewView, Pbft, Phase, Plan, Proof, Proposal, Record, Standing, Unsigned, ViewChange,
+    ViewNumber,
     slot::{Offer, Validity},
 };
 use crate::{
     crypto::Signed,
     protocol::{self, Effect, Event, Outbox, To},
-    types::{Height, Tally, ValidatorIndex},
+    types::{Height, Tally, ValidatorIndex, planted},
 };
 
 /// Where we are among the views.
@@ -88,7 +89,9 @@ impl Turn {
 impl Pbft {
     /// Leaves the view for a higher one, for good (`PB-V1`): from here on nothing is accepted in lower ones.
     pub(super) fn leave_for(&mut self, view: ViewNumber, out: &mut Outbox) {
-        if self.takes_part().is_none() || view <= self.turn.view {
+        let is_member = self.setup.me.is_some() && self.standing == Standing::Member;
+        let Some(view) = self.first_leave().map(|first| view.max(first)) else { return };
+        if !is_member || view <= self.turn.view {
             return;
         }
         let account = self.account(view);
@@ -107,7 +110,7 @@ impl Pbft {
             out.tell(Event::RoundEntered { round: view.get(), leader: self.primary() });
         }
         self.turn.stage = Some(stage);
-        if self.setup.me.is_some()
+        if self.keeps_record()
             && let Some(record) = self.turn.record(self.marks.low.next())
         {
             self.persist(record, out);
@@ -117,6 +120,7 @@ impl Pbft {
     /// What we know to be prepared above the low mark (`PB-V1`).
     fn account(&self, view: ViewNumber) -> Account {
         let prepared = self.slots.values().filter_map(|slot| slot.prepared.clone());
+        let prepared = prepared.skip(usize::from(planted::is("pbft-untold")));
         let (claims, proofs): (Vec<Proposal>, Vec<Proof>) = prepared.unzip();
         let claims = claims.try_into().expect("nothing is prepared beyond the bound: the high mark sees to it");
         let proofs = proofs.try_into().expect("as many as claims");
@@ -131,10 +135,13 @@ impl Pbft {
         }
     }
 
-    /// Follows the others when more than a third has left for higher views: at least one of them is honest (`PB-T4`).
+    /// Follows the others when more than a third has left for higher views: at least one of them is honest (`PB-T4`). Not
+    /// where it would take us beyond them (`PB-D3`).
     pub(super) fn join(&mut self, out: &mut Outbox) {
         let view = self.backed(|power| self.setup.set.is_blocking(power));
-        if let Some(view) = view.filter(|view| *view > self.turn.view) {
+        if let Some(view) =
+            view.filter(|view| *view > self.turn.view && self.first_leave().is_some_and(|first| first <= *view))
+        {
             self.leave_for(view, out);
         }
     }

@@ -139,3 +139,45 @@ fn a_forwarded_command_larger_than_genesis_allows_is_a_lie() {
     assert_eq!(hands.blamed(), [2]);
     assert_eq!(hands.replica.view().mempool_commands, 0);
 }
+
+/// Nobody owns a height of a long instance: whoever leads it gets what waits, once, and the next one again.
+#[test]
+fn forwards_to_whoever_leads_a_long_instance() {
+    let mut hands = Hands::with(long(4, 100, Some(3)));
+    let lead = |hands: &mut Hands, round: u64, leader: u16| {
+        hands.take();
+        hands.step(Input::Leading { round, leader: validator(leader) });
+    };
+    hands.submit(1, &command(1));
+    assert_eq!(hands.forwards(), [], "nobody is known to lead");
+    lead(&mut hands, 0, 0);
+    assert_eq!(hands.forwards(), [(vec![0], vec![command(1)])]);
+    hands.take();
+    hands.submit(2, &command(2));
+    assert_eq!(hands.forwards(), [(vec![0], vec![command(2)])], "only what is new");
+    lead(&mut hands, 0, 0);
+    assert_eq!(hands.forwards(), [], "no news");
+    lead(&mut hands, 1, 1);
+    assert_eq!(hands.forwards(), [(vec![1], vec![command(1), command(2)])], "the next one has nothing yet");
+    lead(&mut hands, 3, 3);
+    assert_eq!(hands.forwards(), [], "we lead ourselves");
+}
+
+/// That others are decided says nothing of a command that the leader leaves out.
+#[test]
+fn a_command_that_a_leader_passes_over_goes_to_all() {
+    let mut hands = Hands::with(long(4, 100, Some(3)));
+    hands.step(Input::Leading { round: 0, leader: validator(0) });
+    hands.submit(1, &command(1));
+    hands.take();
+    let mut to_all = Vec::new();
+    for at in 1..=30 {
+        hands.pass(millis(50));
+        hands.commit(at, &[command(1000 + at)]);
+        to_all.extend(hands.forwards().into_iter().filter(|(to, _)| to.len() > 1).map(|(to, _)| (at, to)));
+        hands.take();
+    }
+    let (first, whom) = &to_all[0];
+    assert_eq!(whom, &[0, 1, 2]);
+    assert!((20..=22).contains(first), "after ten times `forward_after`, which is 100 ms: {to_all:?}");
+}

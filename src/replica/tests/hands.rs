@@ -12,7 +12,8 @@ use bytes::Bytes;
 use crate::{
     app::{Block, Command, Header, Payload, Receipt, Status, Turn},
     config::{ApplicationName, ClientSignatures, Genesis},
-    protocol::{Abstention, Certificate, ProtocolName, Setup, Slot, Timing, payload_root},
+    crypto::{SecretKey, Signed, Verified},
+    protocol::{Abstention, Certificate, Checkpoint, Lifetime, ProtocolName, Setup, Slot, Timing, payload_root},
     replica::{Effect, Event, Fate, Input, Outbox, Peer, Recovered, Replica, Settings, Ticket, wire::PeerStatus},
     types::{CrashModel, Digest, Height, Power, PublicKey, Time, Validator, ValidatorIndex, ValidatorSet, codec},
 };
@@ -78,6 +79,24 @@ pub(super) fn settings(window: u64, me: Option<u16>) -> Settings {
     }
 }
 
+/// The same for a long instance, with checkpoints.
+pub(super) fn long(window: u64, checkpoint_interval: u64, me: Option<u16>) -> Settings {
+    let settings = settings(window, me);
+    let checkpoint_interval = Some(checkpoint_interval);
+    let genesis = Genesis { protocol: ProtocolName::Pbft, checkpoint_interval, ..Genesis::clone(&settings.genesis) };
+    Settings { genesis: Arc::new(genesis), ..settings }
+}
+
+/// A replica's own tuple of an executed height, as a validator that executed the same signs it.
+pub(super) fn checkpoint(header: &Header) -> Checkpoint {
+    Checkpoint { height: header.height, header: header.hash(), state_root: header.state_root }
+}
+
+/// A validator's signature that was found to hold.
+pub(super) fn signed(signer: u16, checkpoint: Checkpoint) -> Verified<Signed<Checkpoint>> {
+    SecretKey::from_seed(&[1; 32]).sign_own(checkpoint, validator(signer), &Digest::new([0; 32]))
+}
+
 pub(super) fn genesis_header() -> Header {
     let zeros = Digest::new([0; 32]);
     Header { height: Height::ZERO, parent: zeros, payload_root: zeros, time_ms: 0, state_root: zeros }
@@ -129,22 +148,32 @@ impl Hands {
         decided: BTreeMap<Height, Block>,
         abstention: Abstention,
     ) -> Self {
+        Self::recovering(settings, headers, decided, |recovered| recovered.abstention = abstention)
+    }
+
+    pub(super) fn recovering(
+        settings: Settings,
+        headers: Vec<Header>,
+        decided: BTreeMap<Height, Block>,
+        recover: impl FnOnce(&mut Recovered),
+    ) -> Self {
         let kept = headers.len().saturating_sub(usize::try_from(settings.genesis.window).unwrap() + 2);
         let recorded = decided.keys().copied().collect();
         let executed = headers.last().expect("genesis at least").height;
         let owners = (1..=settings.genesis.window + 1).map(|above| owner(executed.plus(above))).collect();
         let headers_kept = headers[kept..].to_vec();
-        let recovered = Recovered {
+        let mut recovered = Recovered {
             headers: headers_kept,
             owners,
             decided,
             oldest: Height::FIRST,
-            abstention,
+            abstention: Abstention::NONE,
             origin: headers[0].hash(),
             checkpoint: None,
             signed: Vec::new(),
             stable: None,
         };
+        recover(&mut recovered);
         let mut hands = Self {
             replica: Replica::new(settings.clone(), recovered),
             now: Time::from_micros(1_000_000),
@@ -181,7 +210,11 @@ impl Hands {
         let executed = self.executed();
         match effect {
             Effect::Open { setup } => {
-                assert!(setup.height > executed && setup.height <= executed.plus(self.settings.genesis.window));
+                if self.is_long() {
+                    assert_eq!(setup.height, Height::FIRST, "a long instance is known by its first height");
+                } else {
+                    assert!(setup.height > executed && setup.height <= executed.plus(self.settings.genesis.window));
+                }
                 assert_eq!(setup.id, self.instance(setup.height));
                 assert!(self.open.insert(setup.height, setup.clone()).is_none(), "opened twice");
             }
@@ -192,8 +225,9 @@ impl Hands {
                 self.to_record.push_back(block.height);
             }
             Effect::Execute { block, instance } => {
-                assert_eq!(block.height, executed.next(), "executed out of order");
-                assert!(self.to_execute.is_empty(), "two at a time");
+                let under_way = self.to_execute.len() as u64;
+                assert_eq!(block.height, executed.plus(under_way + 1), "executed out of order");
+                assert!(under_way <= self.settings.genesis.window, "its instance is not known yet");
                 assert_eq!(*instance, self.instance(block.height));
                 self.to_execute.push_back(block.clone());
             }
@@ -210,9 +244,13 @@ impl Hands {
     fn instance(&self, height: Height) -> Digest {
         let genesis = &self.settings.genesis;
         let set = ValidatorSet::new(genesis.validators.clone(), genesis.crash_model).unwrap();
-        let history = height.get().saturating_sub(genesis.window + 1);
+        let history = if self.is_long() { 0 } else { height.get().saturating_sub(genesis.window + 1) };
         let header = self.headers.iter().rfind(|header| header.height.get() == history).expect("known history");
         genesis.instance_id(height, &set, &header.hash())
+    }
+
+    fn is_long(&self) -> bool {
+        self.settings.genesis.protocol.lifetime() == Lifetime::Epoch
     }
 
     pub(super) fn executed(&self) -> Height {

@@ -2,6 +2,7 @@
 
 mod bounds;
 mod catching_up;
+mod checkpoints;
 mod clients;
 mod cluster;
 mod forwarding;
@@ -9,3 +10,4 @@ mod hands;
 mod ordering;
 mod proposing;
 mod rejoining;
+mod scheduling;

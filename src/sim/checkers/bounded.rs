@@ -12,6 +12,8 @@ pub struct Bounded {
 
 /// Messages that the tree of an instance may hold.
 const MESSAGES_MAX: usize = 4096;
+/// Votes of each validator for a height: of two phases, in the view that is open and a later one.
+const CAST_MAX: usize = 4;
 /// Unverified votes of each validator that an instance may hold.
 const VOTES_MAX: usize = 8;
 /// Leaders' messages that may wait: one for each tick around the current one.
@@ -23,10 +25,13 @@ impl Bounded {
     /// For a world of these facts.
     pub fn new(facts: Facts) -> Self {
         let window = usize::try_from(facts.window).unwrap_or(usize::MAX);
+        let of_height = CAST_MAX * facts.set.len();
+        let held = |heights: u64| usize::try_from(heights).unwrap_or(usize::MAX).saturating_mul(of_height);
         let most = Size {
             // Those above the tip, and those that are decided but not executed yet.
             instances: window.saturating_mul(2).saturating_add(1),
-            messages: MESSAGES_MAX,
+            // And of each validator a view change.
+            messages: facts.heights_held_max.map_or(MESSAGES_MAX, |heights| held(heights) + facts.set.len()),
             unverified: VOTES_MAX * facts.set.len() + WAITING_MAX,
             early: EARLY_MAX,
             mempool_commands: facts.mempool_commands_max,

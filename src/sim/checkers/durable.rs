@@ -1,14 +1,17 @@
 //! `durable`: whatever restricts a validator later is on its disk before anyone sees it: its votes, wherever they are
 //! carried, its wishes, and a decision before a client hears of it. And a journal that crashed, or has a rotten byte,
-//! always opens, and gives back every vote that may still matter.
+//! always opens, and gives back every vote that may still matter. What that is under PBFT says [`super::pbft`].
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Checker, Facts, Sight};
+use super::{
+    Checker, Facts, Sight,
+    pbft::{Disks, Jury},
+};
 use crate::{
     journal::Entry,
     protocol::{
-        Message, Record,
+        Message, Record, pbft,
         streamlette::{self as sl, Header, Tick, Vote, Votes},
     },
     replica::wire::{Frame, Response},
@@ -35,15 +38,17 @@ pub struct DurableBeforeVisible {
     disks: BTreeMap<usize, Disk>,
     /// The instance of each height: answers name only the height they were asked for.
     instances: BTreeMap<Height, Digest>,
+    pbft: Disks,
 }
 
 impl DurableBeforeVisible {
     /// For a world of these facts.
     pub fn new(facts: Facts) -> Self {
-        Self { facts, disks: BTreeMap::new(), instances: BTreeMap::new() }
+        Self { facts, disks: BTreeMap::new(), instances: BTreeMap::new(), pbft: Disks::default() }
     }
 
     fn store(&mut self, node: usize, entries: &[Entry]) {
+        self.pbft.store(node, entries);
         let disk = self.disks.entry(node).or_default();
         for entry in entries {
             match entry {
@@ -90,8 +95,14 @@ impl DurableBeforeVisible {
             Some(((_, tick, target), height)) => {
                 Err(format!("node {node} forgets its vote of tick {tick:?} for {target:?} at {height}"))
             }
-            None => Ok(()),
+            None if entries.is_empty() => Ok(()),
+            None => self.pbft.remember(node, entries, stored),
         }
+    }
+
+    fn on_pbft(&mut self, node: usize, instance: Digest, message: &pbft::Message) -> Result<(), String> {
+        let jury = Jury { set: &self.facts.set, instance };
+        self.pbft.on_message(&self.facts, node, &jury, message)
     }
 
     fn on_message(&mut self, node: usize, instance: Digest, message: &sl::Message) -> Result<(), String> {
@@ -191,6 +202,12 @@ impl Checker for DurableBeforeVisible {
                 Mail::Response(Question::Ask(height), Response::Diff(Message::Streamlette(message))) => {
                     let instance = self.instances.get(height).copied();
                     instance.map_or(Ok(()), |instance| self.on_message(*node, instance, message))
+                }
+                Mail::Frame(Frame::Instance { instance, message: Message::Pbft(message), .. }) => {
+                    self.on_pbft(*node, *instance, message)
+                }
+                Mail::Response(_, Response::Diff(Message::Pbft(message))) => {
+                    self.pbft.epoch().map_or(Ok(()), |epoch| self.on_pbft(*node, epoch, message))
                 }
                 Mail::Frame(Frame::Checkpoint(vote)) => {
                     let checkpoint = vote.message;

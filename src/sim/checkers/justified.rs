@@ -1,9 +1,10 @@
 //! `justified`: the record of a vote is on disk together with what it stands on, so that it can be explained to others
-//! after every crash (`SL-V3`): the message voted for, and its parent with a quorum of votes.
+//! after every crash (`SL-V3`): the message voted for, and its parent with a quorum of votes. What that is under PBFT
+//! says [`super::pbft`].
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Checker, Facts, Sight};
+use super::{Checker, Facts, Sight, pbft::Justified};
 use crate::{
     journal::Entry,
     protocol::{
@@ -26,12 +27,13 @@ pub struct JustifiedVotes {
     facts: Facts,
     /// By validator, instance and id.
     kept: BTreeMap<(usize, Digest, Digest), Kept>,
+    pbft: Justified,
 }
 
 impl JustifiedVotes {
     /// For a world of these facts.
     pub fn new(facts: Facts) -> Self {
-        Self { facts, kept: BTreeMap::new() }
+        Self { facts, kept: BTreeMap::new(), pbft: Justified::default() }
     }
 
     fn keep(&mut self, node: usize, instance: Digest, items: &[sl::Item]) {
@@ -74,12 +76,14 @@ impl Checker for JustifiedVotes {
             return Ok(());
         };
         for entry in *entries {
-            if let Entry::Instance {
-                instance, record: Record::Streamlette(sl::Record::Vote { vote, items, .. }), ..
-            } = entry
-            {
-                self.keep(*node, *instance, items);
-                self.judge(*node, *instance, *vote)?;
+            let Entry::Instance { instance, record, .. } = entry else { continue };
+            match record {
+                Record::Streamlette(sl::Record::Vote { vote, items, .. }) => {
+                    self.keep(*node, *instance, items);
+                    self.judge(*node, *instance, *vote)?;
+                }
+                Record::Streamlette(sl::Record::Want { .. }) => {}
+                Record::Pbft(record) => self.pbft.on_record(&self.facts, *node, *instance, record)?,
             }
         }
         Ok(())

@@ -15,6 +15,7 @@ mod justified;
 mod liveness;
 mod one_vote;
 mod order;
+mod pbft;
 #[cfg(test)]
 pub(super) mod planted;
 mod real_time;
@@ -43,7 +44,7 @@ use crate::{
     app::{Block, Header, Receipt},
     config::ClientSignatures,
     journal::Entry,
-    protocol::{Electorate, Evidence, StableCheckpoint},
+    protocol::{Electorate, Evidence, Message, StableCheckpoint},
     replica::Fate,
     types::{Digest, Height, Time, ValidatorIndex, ValidatorSet},
 };
@@ -61,6 +62,8 @@ pub struct Facts {
     pub client_signatures: ClientSignatures,
     /// How many heights are live at once.
     pub window: u64,
+    /// How many heights a long instance may hold something of; nothing for one-shot instances.
+    pub heights_held_max: Option<u64>,
     /// The most bytes of a payload.
     pub payload_bytes_max: usize,
     /// The most commands that wait.
@@ -117,8 +120,23 @@ pub enum Sight<'a> {
         /// Outcomes.
         receipts: &'a [(Digest, Receipt)],
     },
+    /// A validator's instance is handed a message of another one whose signatures hold.
+    Verified {
+        /// Which validator.
+        node: usize,
+        /// For which instance.
+        instance: Digest,
+        /// In which round that is.
+        round: u64,
+        /// What the validator has executed.
+        executed: Height,
+        /// What.
+        message: &'a Message,
+    },
     /// A validator has evidence against another one.
     Accused {
+        /// Which validator has.
+        node: usize,
         /// Whose signatures it is checked against.
         electorate: &'a Electorate,
         /// The proof.
@@ -225,7 +243,7 @@ pub fn all(facts: &Facts) -> Vec<Box<dyn Checker>> {
         Box::new(StableCheckpoints::new(facts.clone())),
         Box::<RealTime>::default(),
         Box::new(Bounded::new(facts.clone())),
-        Box::new(HonestEvidence),
+        Box::new(HonestEvidence::new(facts.clone())),
         Box::<Liveness>::default(),
     ]
 }

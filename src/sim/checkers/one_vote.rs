@@ -1,9 +1,13 @@
 //! `one-vote`: no honest validator votes or leads twice in a tick, votes in ticks that do not rise, votes on a parent
-//! above one that it voted on before, or votes for messages of two leaders of a tick; all its lives together.
+//! above one that it voted on before, or votes for messages of two leaders of a tick; all its lives together. What that is
+//! under PBFT says [`super::pbft`].
 
 use std::collections::BTreeMap;
 
-use super::{Checker, Facts, Sight};
+use super::{
+    Checker, Facts, Sight,
+    pbft::{Jury, Said},
+};
 use crate::{
     protocol::{
         Message,
@@ -26,13 +30,14 @@ pub struct OneVote {
     last: BTreeMap<(usize, Digest), (Tick, u64)>,
     /// Whose messages honest validators voted for in a tick.
     leaders: BTreeMap<(Digest, Tick), ValidatorIndex>,
+    pbft: Said,
 }
 
 impl OneVote {
     /// For a world of these facts.
     pub fn new(facts: Facts) -> Self {
-        let (headers, votes, last, leaders) = Default::default();
-        Self { facts, headers, votes, last, leaders }
+        let (headers, votes, last, leaders, pbft) = Default::default();
+        Self { facts, headers, votes, last, leaders, pbft }
     }
 
     fn learn(&mut self, instance: Digest, header: Header) {
@@ -108,6 +113,10 @@ impl Checker for OneVote {
         match mail {
             Mail::Frame(Frame::Instance { instance, message: Message::Streamlette(message), .. }) => {
                 self.on_message(is_honest.then_some(*node), *instance, message)
+            }
+            Mail::Frame(Frame::Instance { instance, message: Message::Pbft(message), .. }) if *is_honest => {
+                let jury = Jury { set: &self.facts.set, instance: *instance };
+                self.pbft.on_message(&self.facts, *node, &jury, message)
             }
             _ => Ok(()),
         }

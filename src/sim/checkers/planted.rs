@@ -26,6 +26,7 @@ pub fn facts() -> Facts {
         chain: Digest::new([0xc4; 32]),
         client_signatures: ClientSignatures::Off,
         window: 1,
+        heights_held_max: None,
         payload_bytes_max: 1 << 16,
         mempool_commands_max: 100,
         mempool_bytes_max: 1 << 20,

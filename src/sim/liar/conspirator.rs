@@ -3,8 +3,18 @@
 //!
 //! Up to f of them achieve nothing; beyond, agreement breaks, and the checkers must say so.
 
-use super::{Hand, Liar, equivocator, wire};
-use crate::{protocol::streamlette as sl, replica::wire::Response, sim::letter::Mail};
+use super::{
+    Hand, Liar, equivocator,
+    wire::{self, Place},
+};
+use crate::{
+    protocol::{
+        pbft::{self, Proposal, Vote},
+        streamlette as sl,
+    },
+    replica::wire::Response,
+    sim::letter::Mail,
+};
 
 /// See the file's header.
 pub struct Conspirator;
@@ -16,12 +26,15 @@ impl Liar for Conspirator {
             equivocator::two_faced(to, mail.clone(), hand);
             return hand.send(to, mail);
         }
-        let mail = match (wire::message(&mail), &mail) {
+        if let Some((place, message)) = wire::pbft::message(&mail) {
+            return speak_pbft(to, place, message, &mail, hand);
+        }
+        let mail = match (wire::streamlette::message(&mail), &mail) {
             (Some((place, sl::Message::Vote(vote))), _) => {
                 let Some(twin) = hand.plan.twin_of(place.instance, vote.message.target) else {
                     return hand.send(to, mail);
                 };
-                place.mail(wire::vote(hand, vote.signer, place, twin))
+                place.mail(wire::streamlette::vote(hand, vote.signer, place, twin))
             }
             // A certificate, a diff, a block: they would tell of the other half.
             (Some((_, sl::Message::Certificate { .. } | sl::Message::Diff(_))), _)
@@ -29,5 +42,28 @@ impl Liar for Conspirator {
             _ => equivocator::two_faced(to, mail, hand),
         };
         hand.send(to, mail);
+    }
+}
+
+/// PBFT: votes for the twin where there is one; what tells of the first half is left unsaid.
+fn speak_pbft(to: usize, place: Place, message: &pbft::Message, mail: &Mail, hand: &mut Hand<'_>) {
+    let has_twin = |hand: &Hand<'_>, it: &Proposal| hand.plan.twin_value(place.instance, *it).is_some();
+    match message {
+        pbft::Message::PrePrepare(_) => {
+            let mail = equivocator::two_faced(to, mail.clone(), hand);
+            hand.send(to, mail);
+        }
+        pbft::Message::Votes(votes) => {
+            let votes = votes.iter().map(|vote| {
+                let twin = hand.plan.twin_value(place.instance, vote.message.proposal);
+                let message = Vote { proposal: twin.unwrap_or(vote.message.proposal), ..vote.message };
+                wire::pbft::sign(&hand.plan.keys[&vote.signer], vote.signer, message, &place.instance)
+            });
+            let votes = wire::pbft::say(votes.collect());
+            hand.send(to, place.mail(votes));
+        }
+        pbft::Message::ViewChange(it) if it.change.message.claims.iter().any(|claim| has_twin(hand, claim)) => {}
+        pbft::Message::Diff(_) => {}
+        pbft::Message::ViewChange(_) | pbft::Message::NewView(_) => hand.send(to, mail.clone()),
     }
 }

@@ -8,6 +8,7 @@ use crate::{
     app::{Block, Payload},
     protocol::{
         Certificate,
+        pbft::{self, Phase, ViewNumber, Vote},
         streamlette::{self as sl, Ballot, Header, Proposal, Solicit, Step, Tick, Votes},
     },
     replica::wire::{Frame, Request, Response},
@@ -32,14 +33,16 @@ impl FalseBlocks {
             codec::encode(&Payload { proposer: leader, proposed_at_ms: 3, commands: Vec::new() }).into();
         let place = wire::Place { height, instance };
         let header = Proposal { tick: Tick::ZERO, leader, payload_root: Digest::new([0; 32]), payload_len: 0 };
-        let sl::Message::Proposal { header: proposal, .. } = wire::propose(hand.key(), place, header, payload.clone())
+        let sl::Message::Proposal { header: proposal, .. } =
+            wire::streamlette::propose(hand.key(), place, header, payload.clone())
         else {
             return None;
         };
         let root = Header::Proposal(proposal).id(&instance);
         let header = Solicit { tick: Tick::new(1), leader, parent: root, root, depth: sl::Depth::new(1) };
         let votes = |header: &Header| -> Votes {
-            let signature = wire::sign(hand.key(), wire::vote_for(header, &instance), &instance);
+            let signature =
+                wire::streamlette::sign(hand.key(), wire::streamlette::vote_for(header, &instance), &instance);
             let own = Ballot { voter: leader, signature };
             let stranger = |at: u16| Ballot { voter: ValidatorIndex::new(1000 + at), signature };
             if with_strangers {
@@ -52,6 +55,23 @@ impl FalseBlocks {
         let votes = votes(&Header::Proposal(proposal));
         let certificate = sl::Certificate { proposal, votes, steps: vec![step].try_into().ok()? };
         Some(Block { height, payload, certificate: Certificate::Streamlette(certificate) })
+    }
+
+    /// The same under PBFT: one instance decides all heights.
+    fn invent_pbft(&self, height: Height, hand: &mut Hand<'_>) -> Option<Block> {
+        let instance = *self.seen.values().next()?;
+        let content = Payload { proposer: hand.index(), proposed_at_ms: 3, commands: Vec::new() };
+        let payload: Bytes = codec::encode(&content).into();
+        let place = wire::Place { height, instance };
+        let slot = (ViewNumber::ZERO, height);
+        let pbft::Message::PrePrepare(it) = wire::pbft::propose(hand.key(), place, slot, payload.clone()) else {
+            return None;
+        };
+        let commit = Vote { phase: Phase::Commit, proposal: it.proposal };
+        let with_strangers = hand.dice.chance(500);
+        let commits = wire::pbft::ballots_of_one(hand, commit, &instance, with_strangers).into_iter().collect();
+        let certificate = Certificate::Pbft(pbft::Certificate { proposal: it.proposal, commits });
+        Some(Block { height, payload, certificate })
     }
 
     fn falsify(&self, mut blocks: Vec<Block>, hand: &mut Hand<'_>) -> Vec<Block> {
@@ -75,7 +95,11 @@ impl FalseBlocks {
             }
             _ => {
                 for block in &mut blocks {
-                    if let Some(invented) = self.invent(block.height, hand) {
+                    let invented = match &block.certificate {
+                        Certificate::Streamlette(_) => self.invent(block.height, hand),
+                        Certificate::Pbft(_) => self.invent_pbft(block.height, hand),
+                    };
+                    if let Some(invented) = invented {
                         *block = invented;
                     }
                 }

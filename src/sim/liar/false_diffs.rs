@@ -6,12 +6,12 @@ use bytes::Bytes;
 use super::{Hand, Liar};
 use crate::{
     protocol::{
-        Message,
+        Message, pbft,
         streamlette::{self as sl, Ballot, Diff, Item, Votes},
     },
     replica::wire::Response,
     sim::letter::Mail,
-    types::Signature,
+    types::{BoundedVec, Signature},
 };
 
 /// See the file's header.
@@ -23,6 +23,13 @@ impl Liar for FalseDiffs {
             Mail::Response(question, Response::Diff(Message::Streamlette(message))) => {
                 let response = match falsify(message, hand) {
                     Some(message) => Response::Diff(Message::Streamlette(message)),
+                    None => Response::Busy,
+                };
+                Mail::Response(question, response)
+            }
+            Mail::Response(question, Response::Diff(Message::Pbft(message))) => {
+                let response = match falsify_pbft(message.into_diff(), hand) {
+                    Some(diff) => Response::Diff(Message::Pbft(pbft::Message::Diff(diff))),
                     None => Response::Busy,
                 };
                 Mail::Response(question, response)
@@ -64,4 +71,29 @@ fn spoil(votes: &Votes, hand: &mut Hand<'_>) -> Votes {
         if hand.dice.chance(400) { Ballot { signature: Signature::new([1; 64]), ..*ballot } } else { *ballot }
     };
     votes.iter().map(ballot).collect()
+}
+
+/// PBFT: other values in place of those that were asked for, decisions of something else, views that are cut short.
+fn falsify_pbft(mut diff: pbft::Diff, hand: &mut Hand<'_>) -> Option<pbft::Diff> {
+    match hand.dice.below(4) {
+        0 => return None,
+        1 => return Some(pbft::Diff { more: true, ..pbft::Diff::default() }),
+        2 => {
+            let other = |_: &Bytes| Bytes::from_static(b"another value");
+            diff.bodies = BoundedVec::try_from(diff.bodies.iter().map(other).collect::<Vec<_>>()).unwrap_or_default();
+            let mut certificates = diff.certificates.into_vec();
+            certificates.iter_mut().for_each(|it| it.proposal.payload_root = hand.noise());
+            diff.certificates = BoundedVec::try_from(certificates).unwrap_or_default();
+        }
+        _ => {
+            let mut votes = diff.votes.into_vec();
+            votes.iter_mut().for_each(|vote| vote.signature = Signature::new([1; 64]));
+            diff.votes = BoundedVec::try_from(votes).unwrap_or_default();
+            if let Some(new_view) = &mut diff.new_view {
+                let changes: Vec<_> = new_view.changes.iter().skip(1).cloned().collect();
+                new_view.changes = BoundedVec::try_from(changes).unwrap_or_default();
+            }
+        }
+    }
+    Some(pbft::Diff { more: true, ..diff })
 }

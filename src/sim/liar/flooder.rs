@@ -3,11 +3,17 @@
 
 use bytes::Bytes;
 
-use super::{Hand, Liar, wire};
+use super::{
+    Hand, Liar,
+    wire::{self, Place},
+};
 use crate::{
     app::{Command, kv},
     crypto::Signed,
-    protocol::streamlette::{self as sl, Tick, Vote, Want},
+    protocol::{
+        pbft::{self, Proposal, ViewNumber, Vote},
+        streamlette::{self as sl, Tick, Want},
+    },
     replica::wire::{Frame, PeerStatus},
     sim::letter::Mail,
     types::{Height, codec},
@@ -33,11 +39,18 @@ impl Flooder {
 
 impl Liar for Flooder {
     fn speak(&mut self, to: usize, mail: Mail, hand: &mut Hand<'_>) {
-        if let Some((mut place, message)) = wire::message(&mail) {
-            let tick = wire::tick(message).unwrap_or(Tick::ZERO);
+        if let Some((place, message)) = wire::pbft::message(&mail)
+            && let Some((_, vote)) = wire::pbft::votes(message, hand).first().copied()
+        {
+            flood_views(to, place, vote, hand);
+            let elsewhere = Place { instance: hand.noise(), ..place };
+            hand.send(to, elsewhere.mail(message.clone()));
+        }
+        if let Some((mut place, message)) = wire::streamlette::message(&mail) {
+            let tick = wire::streamlette::tick(message).unwrap_or(Tick::ZERO);
             for _ in 0..FLOOD {
-                let vote = Vote { tick: tick.plus(hand.dice.below(8)), target: hand.noise() };
-                let vote = wire::vote(hand, hand.index(), place, vote);
+                let vote = sl::Vote { tick: tick.plus(hand.dice.below(8)), target: hand.noise() };
+                let vote = wire::streamlette::vote(hand, hand.index(), place, vote);
                 hand.send(to, place.mail(vote));
             }
             let want = Want { tick: tick.plus(hand.dice.below(1 << 40)) };
@@ -59,5 +72,22 @@ impl Liar for Flooder {
             }
         }
         hand.send(to, mail);
+    }
+}
+
+/// PBFT: votes of later views and for heights far above, and wishes for views far away.
+fn flood_views(to: usize, place: Place, near: Vote, hand: &mut Hand<'_>) {
+    let vote = |hand: &mut Hand<'_>| {
+        let view = ViewNumber::new(near.proposal.view.get() + hand.dice.below(8));
+        let far = 1 << (3 * hand.dice.below(8));
+        let height = near.proposal.height.plus(hand.dice.below(far));
+        let proposal = Proposal { view, height, payload_root: hand.noise() };
+        wire::pbft::sign(hand.key(), hand.index(), Vote { proposal, ..near }, &place.instance)
+    };
+    let votes = (0..FLOOD * FLOOD * 2).map(|_| vote(hand)).collect();
+    hand.send(to, place.mail(wire::pbft::say(votes)));
+    let far = ViewNumber::new(near.proposal.view.get() + 1 + hand.dice.below(1 << 40));
+    if let Some(change) = wire::pbft::leave(hand, place, wire::pbft::nothing_prepared(far)) {
+        hand.send(to, place.mail(pbft::Message::ViewChange(Box::new(change))));
     }
 }

@@ -11,10 +11,13 @@ mod amnesiac;
 mod conspirator;
 mod equivocator;
 mod false_blocks;
+mod false_checkpoints;
 mod false_diffs;
 mod flooder;
 mod forger;
+mod misleader;
 mod partial;
+mod perjurer;
 mod poisoner;
 mod replayer;
 mod silent;
@@ -24,13 +27,16 @@ mod usurper;
 mod wire;
 mod withholder;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use super::{Dice, letter::Mail};
 use crate::{
     crypto::SecretKey,
-    protocol::streamlette,
-    types::{Digest, ValidatorIndex},
+    protocol::{ProtocolName, pbft::Proposal, streamlette},
+    types::{Digest, Height, ValidatorIndex},
 };
 
 /// One way of lying. Called for everything that the place would send, and before everything that reaches it.
@@ -49,7 +55,7 @@ pub enum Lie {
     Silent,
     /// As a leader, shows different values to different validators.
     Equivocator,
-    /// Votes for different targets of a tick.
+    /// Votes for different things in one place.
     Turncoat,
     /// Speaks to some validators only.
     Partial,
@@ -71,6 +77,12 @@ pub enum Lie {
     FalseDiffs,
     /// Serves blocks that were never decided, and claims to have many more.
     FalseBlocks,
+    /// Signs checkpoints of states that nobody has.
+    FalseCheckpoints,
+    /// Gives different and false accounts of what it has prepared (PBFT).
+    Perjurer,
+    /// Opens its views with what suits it, and with something else for others (PBFT).
+    Misleader,
     /// Runs twice with one key; each copy speaks to its own half.
     Twins,
     /// Shares a plan with all of its kind: two values are shown to two halves, and each is voted for in its half.
@@ -79,7 +91,7 @@ pub enum Lie {
 
 impl Lie {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 18] = [
         Self::Silent,
         Self::Equivocator,
         Self::Turncoat,
@@ -93,6 +105,9 @@ impl Lie {
         Self::Amnesiac,
         Self::FalseDiffs,
         Self::FalseBlocks,
+        Self::FalseCheckpoints,
+        Self::Perjurer,
+        Self::Misleader,
         Self::Twins,
         Self::Conspirator,
     ];
@@ -113,6 +128,9 @@ impl Lie {
             Self::Amnesiac => "amnesiac",
             Self::FalseDiffs => "false-diffs",
             Self::FalseBlocks => "false-blocks",
+            Self::FalseCheckpoints => "false-checkpoints",
+            Self::Perjurer => "perjurer",
+            Self::Misleader => "misleader",
             Self::Twins => "twins",
             Self::Conspirator => "conspirator",
         }
@@ -123,7 +141,7 @@ impl Lie {
         match self {
             Self::Silent => "never says anything",
             Self::Equivocator => "leads with different values for different validators",
-            Self::Turncoat => "votes for different targets of a tick",
+            Self::Turncoat => "votes for different things in one place",
             Self::Partial => "speaks to some validators only",
             Self::Withholder => "says everything late",
             Self::Replayer => "says again what was said long ago",
@@ -134,9 +152,17 @@ impl Lie {
             Self::Amnesiac => "comes back with an old disk, again and again",
             Self::FalseDiffs => "answers pulls with nonsense",
             Self::FalseBlocks => "serves blocks that were never decided",
+            Self::FalseCheckpoints => "signs checkpoints of states that nobody has",
+            Self::Perjurer => "gives false accounts of what it has prepared, where views change",
+            Self::Misleader => "opens its views with what suits it, where views change",
             Self::Twins => "runs twice with one key",
             Self::Conspirator => "shares a plan with all of its kind to decide two values",
         }
+    }
+
+    /// Whether there is anything to lie about under a protocol. Only one with views has view changes.
+    pub fn is_of(self, protocol: ProtocolName) -> bool {
+        !matches!(self, Self::Perjurer | Self::Misleader) || protocol == ProtocolName::Pbft
     }
 
     /// Takes it up. `is_copy` is for the second of two twins.
@@ -155,6 +181,9 @@ impl Lie {
             Self::Amnesiac => Box::new(amnesiac::Amnesiac),
             Self::FalseDiffs => Box::new(false_diffs::FalseDiffs),
             Self::FalseBlocks => Box::<false_blocks::FalseBlocks>::default(),
+            Self::FalseCheckpoints => Box::new(false_checkpoints::FalseCheckpoints),
+            Self::Perjurer => Box::new(perjurer::Perjurer),
+            Self::Misleader => Box::<misleader::Misleader>::default(),
             Self::Twins => Box::new(twin::Twin { camp: !is_copy }),
             Self::Conspirator => Box::new(conspirator::Conspirator),
         }
@@ -172,6 +201,10 @@ pub struct Plan {
     pub camps: Vec<bool>,
     /// What stands in the second half for a message that is shown to the first, by instance and id.
     twins: BTreeMap<(Digest, Digest), streamlette::Vote>,
+    /// The same of PBFT's values, by instance, height and root.
+    values: BTreeMap<(Digest, Height, Digest), Digest>,
+    /// What checkpoints are signed within.
+    pub epoch: Digest,
 }
 
 /// The most twins that are remembered: those of the latest instances are what matters, but ids have no order, so
@@ -180,7 +213,12 @@ const TWINS_MAX: usize = 4096;
 
 impl Plan {
     /// A plan of these liars, with the honest validators split in two.
-    pub fn new(keys: BTreeMap<ValidatorIndex, SecretKey>, peers: Vec<Option<ValidatorIndex>>, dice: &mut Dice) -> Self {
+    pub fn new(
+        keys: BTreeMap<ValidatorIndex, SecretKey>,
+        peers: Vec<Option<ValidatorIndex>>,
+        epoch: Digest,
+        dice: &mut Dice,
+    ) -> Self {
         let is_liar = |node: usize| peers[node].is_some_and(|validator| keys.contains_key(&validator));
         let mut honest: Vec<usize> = (0..peers.len()).filter(|node| !is_liar(*node)).collect();
         let mut camps = vec![true; peers.len()];
@@ -188,7 +226,7 @@ impl Plan {
             let drawn = usize::try_from(dice.below(honest.len() as u64)).unwrap_or(0);
             camps[honest.swap_remove(drawn)] = false;
         }
-        Self { keys, peers, camps, twins: BTreeMap::new() }
+        Self { keys, peers, camps, twins: BTreeMap::new(), values: BTreeMap::new(), epoch }
     }
 
     fn pair(&mut self, instance: Digest, id: Digest, twin: streamlette::Vote) {
@@ -200,6 +238,18 @@ impl Plan {
 
     fn twin_of(&self, instance: Digest, id: Digest) -> Option<streamlette::Vote> {
         self.twins.get(&(instance, id)).copied()
+    }
+
+    fn pair_values(&mut self, instance: Digest, value: Proposal, twin: Digest) {
+        if self.values.len() >= TWINS_MAX {
+            self.values.clear();
+        }
+        self.values.insert((instance, value.height, value.payload_root), twin);
+    }
+
+    fn twin_value(&self, instance: Digest, value: Proposal) -> Option<Proposal> {
+        let twin = *self.values.get(&(instance, value.height, value.payload_root))?;
+        Some(Proposal { payload_root: twin, ..value })
     }
 }
 
@@ -244,6 +294,11 @@ impl Hand<'_> {
     /// How many nodes there are.
     fn nodes(&self) -> usize {
         self.plan.peers.len()
+    }
+
+    /// How many validators there are: some run twice.
+    fn validators(&self) -> usize {
+        self.plan.peers.iter().flatten().collect::<BTreeSet<_>>().len()
     }
 
     /// Some digest that nobody has seen.

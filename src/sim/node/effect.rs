@@ -6,7 +6,7 @@ use super::{HAS_GENESIS, Node, node_of};
 use crate::{
     app::{self, Block},
     journal::Entry,
-    protocol::{self, Abstention, Effect, Electorate, Lifetime, Message},
+    protocol::{self, Abstention, Effect, Electorate, Judgement, Lifetime, Message},
     replica::{
         self, Peer,
         wire::{Frame, Request},
@@ -46,6 +46,7 @@ impl Node {
             Effect::Measured { quorum_delay } => {
                 turn.letters.push(Letter::Replica(replica::Input::Measured { quorum_delay }));
             }
+            Effect::Judge { judgement: Judgement::Reject(_), .. } => turn.rejected += 1,
             Effect::Evidence(evidence) => {
                 let electorate = Electorate { id: instance, set: Arc::clone(&self.set) };
                 turn.accusations.push((electorate, evidence));
@@ -111,7 +112,7 @@ impl Node {
                 let entry = Entry::Abstention(Abstention::Through(through));
                 turn.letters.push(Letter::Append(vec![entry], Then::Abstained(through)));
             }
-            replica::Effect::Blame { .. } => {}
+            replica::Effect::Blame { .. } => turn.rejected += 1,
             replica::Effect::Attest { checkpoint, scope } => {
                 let then = Then::Attested(checkpoint, scope);
                 turn.letters.push(Letter::Append(vec![Entry::Checkpoint(checkpoint)], then));

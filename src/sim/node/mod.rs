@@ -21,7 +21,7 @@ use crate::{
     crypto::{BatchRng, Check, Memory, SecretKey, admit, seeded_rng},
     journal::{Entry, Journal, OpenError},
     protocol::{
-        self, Checkpoint, Effect, Electorate, Event, Lifetime, Message, Origin, Record, Summary, Timing,
+        self, Checkpoint, Effect, Electorate, Event, Lifetime, Message, Origin, Record, Rejection, Summary, Timing,
         seat::{Errand, Seat},
     },
     replica::{
@@ -218,6 +218,12 @@ impl Node {
         self.deciders.iter().map(|(height, sitting)| (*height, sitting.seat.graphviz()))
     }
 
+    /// The id of an instance, and the round in which it is.
+    pub fn round(&self, height: Height) -> Option<(Digest, u64)> {
+        let sitting = self.deciders.get(&height)?;
+        Some((sitting.electorate.id, sitting.seat.view().round))
+    }
+
     /// How much it holds.
     pub fn size(&self) -> Size {
         let views: Vec<_> = self.deciders.values().map(|sitting| sitting.seat.view()).collect();
@@ -365,10 +371,13 @@ impl Node {
         let instance = sitting.electorate.id;
         let (mut errands, mut events) = (Vec::new(), Vec::new());
         sitting.seat.step(now, input, &mut errands, &mut events);
-        turn.alarms.extend(events.into_iter().filter_map(|event| match event {
-            Event::Fatal { what } => Some(what),
-            _ => None,
-        }));
+        for event in events {
+            match event {
+                Event::Fatal { what } => turn.alarms.push(what),
+                Event::Rejected { reason } if !is_lateness(reason) => turn.rejected += 1,
+                _ => {}
+            }
+        }
         let (mut answer, mut entries, mut through) = (None, Vec::new(), None);
         for errand in errands {
             match errand {
@@ -432,6 +441,11 @@ impl Node {
             turn.letters.push(Letter::Decider(height, arrived));
         }
     }
+}
+
+/// Whether what was rejected may have been sent by somebody honest, to whom we are too early or too late.
+fn is_lateness(reason: Rejection) -> bool {
+    matches!(reason, Rejection::Late | Rejection::FarFuture | Rejection::UnknownParent | Rejection::Replayed)
 }
 
 /// Peers of a world are its nodes.

@@ -93,6 +93,7 @@ impl World<'_> {
     /// One who forgets crashes and comes back as it was long ago, or as new.
     pub(super) fn forget(&mut self, node: usize) {
         self.crash(node);
+        self.lies += 1;
         let place = &mut self.places[node];
         if self.dice.chance(300) {
             place.old.clone_from(&place.estate);

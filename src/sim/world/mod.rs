@@ -26,6 +26,7 @@ use super::{
 use crate::{
     config::Genesis,
     crypto::Transcript,
+    protocol,
     replica::Peer,
     types::{Digest, Height, Time},
 };
@@ -69,6 +70,8 @@ struct World<'w> {
     height: Height,
     stable: Height,
     exposed: BTreeSet<usize>,
+    lies: u64,
+    rejected: u64,
     submitted: BTreeMap<Digest, Time>,
     latencies: Vec<Duration>,
     /// Who watches.
@@ -120,6 +123,9 @@ impl<'w> World<'w> {
             chain: genesis.chain_id(),
             client_signatures: genesis.client_signatures,
             window: genesis.window,
+            // From the low mark to the high mark, and one window more.
+            heights_held_max: (genesis.protocol.lifetime() == protocol::Lifetime::Epoch)
+                .then(|| 2 * genesis.checkpoint_interval() + genesis.window),
             payload_bytes_max: genesis.payload_bytes_max as usize,
             mempool_commands_max: MEMPOOL_COMMANDS_MAX,
             mempool_bytes_max: MEMPOOL_BYTES_MAX,
@@ -140,6 +146,8 @@ impl<'w> World<'w> {
             height: Height::ZERO,
             stable: Height::ZERO,
             exposed: BTreeSet::new(),
+            lies: 0,
+            rejected: 0,
             submitted: BTreeMap::new(),
             latencies: Vec::new(),
             watcher,
@@ -195,8 +203,9 @@ impl<'w> World<'w> {
         self.see(&Sight::End { now: self.now, tips: &tips });
         self.draw();
         let liars = self.places.iter().enumerate().filter_map(|(node, place)| Some((node, place.lie?))).collect();
-        let Self { hash, steps, height, stable, latencies, now, violation, exposed, .. } = self;
-        Report { hash: hash.finish(), steps, height, stable, latencies, liars, exposed, ended: now, violation }
+        let Self { hash, steps, height, stable, latencies, now: ended, violation, exposed, lies, rejected, .. } = self;
+        let hash = hash.finish();
+        Report { hash, steps, height, stable, latencies, liars, exposed, lies, rejected, ended, violation }
     }
 
     /// Whoever watches is shown what was wrong, and what honest validators knew of the live instances then.
@@ -295,6 +304,7 @@ impl<'w> World<'w> {
         let letter = place.mailboxes.get_mut(&mailbox).and_then(VecDeque::pop_front);
         let Some(letter) = letter.filter(|_| place.node.is_some()) else { return };
         self.tell(Some(node), &trace::mailbox(mailbox), || trace::letter(&letter));
+        self.look_at_letter(node, &letter);
         let mut turn = Turn::default();
         if let Some(brain) = self.places[node].node.as_mut() {
             brain.deliver(now, letter, &mut turn);
@@ -344,6 +354,16 @@ impl<'w> World<'w> {
         }
     }
 
+    /// Shows the checkers what an honest validator's instance is handed of another one, before it has it.
+    fn look_at_letter(&mut self, node: usize, letter: &Letter) {
+        let Letter::Decider(height, protocol::Input::Message { origin, message }) = letter else { return };
+        let brains = self.places[node].node.as_ref().filter(|_| origin.validator.is_some());
+        let Some((instance, round)) = brains.and_then(|brains| brains.round(*height)) else { return };
+        if let Some(executed) = brains.map(|brains| brains.tip().height).filter(|_| self.places[node].is_honest()) {
+            self.see(&Sight::Verified { node, instance, round, executed, message: message.get() });
+        }
+    }
+
     /// Shows the checkers what an honest validator did.
     fn look_at(&mut self, node: usize, turn: &Turn) {
         if !turn.persisted.is_empty() {
@@ -357,6 +377,7 @@ impl<'w> World<'w> {
             self.stable = self.stable.max(stable.checkpoint.height);
             self.see(&Sight::Stabilised { node, epoch: *epoch, stable });
         }
+        self.rejected += turn.rejected;
     }
 
     /// Shows the checkers whom an honest validator accuses: after what it sent, for a lie is told before it is proven.
@@ -367,7 +388,7 @@ impl<'w> World<'w> {
             let who = self.plan.peers.iter().enumerate().find(of_accused).map(|(node, _)| node);
             let is_honest = who.is_some_and(|who| self.places[who].is_honest());
             self.exposed.extend(who);
-            self.see(&Sight::Accused { electorate, evidence, is_honest });
+            self.see(&Sight::Accused { node, electorate, evidence, is_honest });
         }
         for what in &turn.alarms {
             self.see(&Sight::Alarmed { node, what });
@@ -379,8 +400,10 @@ impl<'w> World<'w> {
         match self.places[from].liar.take() {
             None => self.send(from, to, Duration::ZERO, mail),
             Some(mut liar) => {
-                let sent = self.with_hand(from, |hand| liar.speak(to, mail, hand));
+                let sent = self.with_hand(from, |hand| liar.speak(to, mail.clone(), hand));
                 self.places[from].liar = Some(liar);
+                let is_true = matches!(&sent[..], [(Duration::ZERO, whom, said)] if *whom == to && *said == mail);
+                self.lies += u64::from(!is_true);
                 for (delay, to, mail) in sent {
                     self.send(from, to, delay, mail);
                 }
@@ -425,6 +448,7 @@ impl<'w> World<'w> {
         if let Some(mut liar) = self.places[to].liar.take() {
             let sent = self.with_hand(to, |hand| liar.hear(&mail, hand));
             self.places[to].liar = Some(liar);
+            self.lies += sent.len() as u64;
             for (delay, other, mail) in sent {
                 self.send(to, other, delay, mail);
             }

@@ -3,16 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::{
+    app::Executor,
     config::{ApplicationName, Genesis},
     crypto::{SecretKey, Transcript},
     sim::{
         Dice, Faults, Scenario,
         estate::Estate,
+        ledger::Ledger,
         letter::{Letter, Mailbox},
         liar::{Liar, Lie, Plan},
         node::{Identity, Node},
     },
-    types::{CrashModel, Power, Time, Validator},
+    store::MemoryRows,
+    types::{CrashModel, Digest, Height, Power, Time, Validator, ValidatorSet},
 };
 
 /// A node's place in the world.
@@ -100,7 +103,7 @@ pub(super) fn populate(
         places.push(place);
     }
     let of_liar = |node: &usize| Some((peers[*node]?, keys[*node].clone()));
-    let plan = Plan::new(lies.keys().filter_map(of_liar).collect(), peers.clone(), dice);
+    let plan = Plan::new(lies.keys().filter_map(of_liar).collect(), peers.clone(), epoch(&genesis, &set), dice);
     (genesis, places, plan)
 }
 
@@ -114,10 +117,17 @@ fn draw_lies(scenario: &Scenario, present: usize, dice: &mut Dice) -> BTreeMap<u
         let drawn = usize::try_from(dice.below(honest.len() as u64)).unwrap_or(0);
         let Some(node) = honest.iter().nth(drawn).copied() else { break };
         honest.remove(&node);
-        let any = Lie::ALL[usize::try_from(dice.below(Lie::ALL.len() as u64)).unwrap_or(0)];
+        let all: Vec<Lie> = Lie::ALL.into_iter().filter(|lie| lie.is_of(scenario.protocol)).collect();
+        let any = all[usize::try_from(dice.below(all.len() as u64)).unwrap_or(0)];
         lies.insert(node, scenario.lie.unwrap_or(if is_conspiracy { Lie::Conspirator } else { any }));
     }
     lies
+}
+
+/// What checkpoints are signed within.
+fn epoch(genesis: &Genesis, set: &ValidatorSet) -> Digest {
+    let (executor, _) = Executor::open(Box::new(Ledger), genesis, &MemoryRows::default());
+    genesis.epoch_id(Height::FIRST, set, &executor.tip().hash())
 }
 
 fn key(seed: u64, index: usize) -> SecretKey {

@@ -3,6 +3,7 @@
 mod change;
 mod chaos;
 mod crash;
+mod forgetful;
 mod golden;
 mod normal;
 #[cfg(feature = "planted")]

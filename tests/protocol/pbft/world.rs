@@ -71,6 +71,8 @@ pub struct Replica {
     pub blocks: BTreeMap<u64, (Bytes, Certificate)>,
     pub executed: u64,
     pub stable: Option<StableCheckpoint>,
+    /// Up to here votes of an earlier life are forgotten.
+    pub forgotten: u64,
     /// Commands wait here until this height is executed.
     pub target: u64,
     told: Option<bool>,
@@ -167,6 +169,7 @@ impl World {
             owner: index(0),
             timing: Timing::default(),
             payload_bytes_max: 4096,
+            forgotten: Height::new(self.replicas[at].forgotten),
         };
         let replica = &mut self.replicas[at];
         replica.seat = Some(Seat::open(ProtocolName::Pbft, setup, Some(self.keys[at].clone())));

@@ -1,39 +1,20 @@
-//! What liars must know of Streamlette's messages to put their own in the place of honest ones.
+//! Streamlette's messages.
 
-use super::{super::letter::Mail, Hand};
+use super::{super::Hand, Place, payload_root};
 use crate::{
-    crypto::{SecretKey, Signable as _, Transcript},
+    crypto::{SecretKey, Signable as _},
     protocol::{
         Message,
         streamlette::{self as sl, Ballot, Header, Proposal, Vote, Votes},
     },
-    replica::wire::Frame,
-    types::{Digest, Height, Signature, ValidatorIndex},
+    sim::letter::Mail,
+    types::{Digest, Signature, ValidatorIndex},
 };
-
-/// A message of an instance, with where it belongs.
-#[derive(Clone, Copy)]
-pub struct Place {
-    /// The height.
-    pub height: Height,
-    /// The instance.
-    pub instance: Digest,
-}
-
-impl Place {
-    /// The mail that takes a message there.
-    pub fn mail(self, message: sl::Message) -> Mail {
-        let Self { height, instance } = self;
-        Mail::Frame(Frame::Instance { height, instance, message: Message::Streamlette(message) })
-    }
-}
 
 /// The message in a frame, if it is one of Streamlette.
 pub fn message(mail: &Mail) -> Option<(Place, &sl::Message)> {
-    match mail {
-        Mail::Frame(Frame::Instance { height, instance, message: Message::Streamlette(message) }) => {
-            Some((Place { height: *height, instance: *instance }, message))
-        }
+    match super::message(mail)? {
+        (place, Message::Streamlette(message)) => Some((place, message)),
         _ => None,
     }
 }
@@ -65,11 +46,6 @@ pub fn propose(key: &SecretKey, place: Place, header: Proposal, payload: bytes::
     let header = Proposal { payload_root, payload_len: payload.len() as u64, ..header };
     let signature = sign(key, vote_for(&Header::Proposal(header), &place.instance), &place.instance);
     sl::Message::Proposal { header, signature, payload }
-}
-
-/// The digest of a payload, as the protocol has it.
-fn payload_root(payload: &[u8]) -> Digest {
-    Transcript::new("thalweg payload v1").bytes(payload).finish()
 }
 
 /// A vote of one of the liars.
