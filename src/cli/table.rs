@@ -13,7 +13,7 @@ pub(super) fn table(rows: &[Vec<String>]) -> String {
 }
 
 /// A moment in milliseconds since the Unix epoch as RFC 3339 has it, in UTC; from the year 10,000 on the number.
-#[cfg_attr(not(feature = "node"), expect(dead_code, reason = "moments are shown by clients of nodes"))]
+#[cfg(any(feature = "node", test))]
 pub(super) fn moment(ms: u64) -> String {
     const DAYS_IN_FOUR_HUNDRED_YEARS: u64 = 146_097;
     let (seconds, mut days) = (ms / 1000 % 86_400, ms / 86_400_000);
