@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    command::{Outcome, Progress, Submitted},
+    command::{Author, Outcome, Progress, Submitted},
     port::{CommandState, Operation},
     problem::{Kind, Problem},
     request::{self, WriteParameters},
@@ -107,11 +107,13 @@ pub async fn post(
 type Prepared = Result<Identified, Problem>;
 
 fn prepare(shared: &Shared, body: &[u8]) -> Result<Vec<Prepared>, Problem> {
+    let entries = read(body)?;
+    let mut author = Author::draw()?;
     let prepare = |entry: Result<Entry, Problem>| {
         let (operation, idempotency_key) = entry?;
-        Ok(shared.command(&operation, idempotency_key.as_deref().map(str::as_bytes))?.into())
+        Ok(shared.command(&operation, idempotency_key.as_deref().map(str::as_bytes), &mut author)?.into())
     };
-    Ok(read(body)?.into_iter().map(prepare).collect())
+    Ok(entries.into_iter().map(prepare).collect())
 }
 
 /// What one command of a batch asks for, with its idempotency key.

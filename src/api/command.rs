@@ -126,18 +126,24 @@ impl Shared {
     /// Makes the command for an operation (`OB-4`).
     ///
     /// With an idempotency key every field follows from key and operation, so that every node makes the same command
-    /// at any time; hence it cannot expire. Without one the client is random, and the command expires when its reply
-    /// would be forgotten: what travels for longer can never be executed twice.
+    /// at any time; hence it cannot expire. Without one it is the author's next, and expires when its reply would be
+    /// forgotten: what travels for longer can never be executed twice.
     ///
     /// # Errors
-    /// The application refuses the operation, it is too large, or the machine has no randomness.
-    pub fn command(&self, operation: &Operation, idempotency_key: Option<&[u8]>) -> Result<Command, Problem> {
+    /// The application refuses the operation, or it is too large.
+    pub fn command(
+        &self,
+        operation: &Operation,
+        idempotency_key: Option<&[u8]>,
+        author: &mut Author,
+    ) -> Result<Command, Problem> {
         let body = self.encode(operation)?;
         if let Some(key) = idempotency_key {
             return Ok(Command::idempotent(key, body));
         }
         let expires_at_height = Some(self.height().plus(self.settings.chain.retention_heights));
-        Ok(Command { client: random_client()?, sequence: 0, expires_at_height, body })
+        let (client, sequence) = author.next();
+        Ok(Command { client, sequence, expires_at_height, body })
     }
 
     fn encode(&self, operation: &Operation) -> Result<Bytes, Problem> {
@@ -151,9 +157,28 @@ impl Shared {
     }
 }
 
-fn random_client() -> Result<Digest, Problem> {
-    let mut client = [0; 32];
-    let failed = |error| Problem::new(Kind::Unhealthy, format_args!("no randomness: {error}"));
-    getrandom::fill(&mut client).map_err(failed)?;
-    Ok(Digest::new(client))
+/// In whose name the commands of one request are made: a client that nobody else is. What a request brings so shares
+/// one client's part of the mempool, and lies together in the store.
+pub struct Author {
+    client: Digest,
+    sequence: u64,
+}
+
+impl Author {
+    /// A new one.
+    ///
+    /// # Errors
+    /// The machine has no randomness.
+    pub fn draw() -> Result<Self, Problem> {
+        let mut client = [0; 32];
+        let failed = |error| Problem::new(Kind::Unhealthy, format_args!("no randomness: {error}"));
+        getrandom::fill(&mut client).map_err(failed)?;
+        Ok(Self { client: Digest::new(client), sequence: 0 })
+    }
+
+    fn next(&mut self) -> (Digest, u64) {
+        let sequence = self.sequence;
+        self.sequence += 1;
+        (self.client, sequence)
+    }
 }

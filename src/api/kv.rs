@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use utoipa::ToSchema;
 
 use super::{
-    command::{Outcome, Progress, Submitted},
+    command::{Author, Outcome, Progress, Submitted},
     port::{Operation, ProvenAnswer, Until},
     problem::{Kind, Problem},
     request::{self, Consistency, ReadParameters, WriteParameters},
@@ -96,7 +96,7 @@ async fn submit(
     until: Until,
     deadline: Instant,
 ) -> Result<Outcome, Problem> {
-    let command = Identified::from(shared.command(operation, idempotency_key)?);
+    let command = Identified::from(shared.command(operation, idempotency_key, &mut Author::draw()?)?);
     let id = command.id();
     let fate = shared.backend.submit(vec![command], until).pop();
     let fate = fate.ok_or_else(|| Problem::new(Kind::Stopping, "the node gave no answer").about(id))?;

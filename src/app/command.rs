@@ -15,8 +15,8 @@ use crate::{
 /// One order of one client (`OB-4`).
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Command {
-    /// Who: the hash of an Idempotency-Key, a random number made by the node that accepted the command, or the
-    /// client's public key where genesis asks for client signatures.
+    /// Who: the hash of an Idempotency-Key, a random number made by the node that accepted the request, or the client's
+    /// public key where genesis asks for client signatures.
     pub client: Digest,
     /// The client's own number for it. A second command with the same client and number is refused at execution.
     pub sequence: u64,

@@ -199,6 +199,11 @@ impl Replica {
         announce.into_iter().chain(forward).chain(self.catch_up.deadline(self.now, &self.peers)).min()
     }
 
+    /// The last executed height.
+    pub fn executed(&self) -> Height {
+        self.chain.executed()
+    }
+
     /// Whether a command waits here to be decided.
     pub fn waits(&self, command: &Digest) -> bool {
         self.mempool.contains(command)
@@ -402,10 +407,9 @@ impl Replica {
 
     /// `RP-O1`.
     fn execute(&mut self, out: &mut Outbox) {
-        if let Some(block) = self.order.next_to_execute(self.chain.executed()) {
+        while let Some(block) = self.order.next_to_execute(self.chain.verifiable()) {
             self.forwarder.on_payload(block.payload.len());
-            let electorate =
-                self.chain.electorate(block.height).expect("the height above the tip has its history here");
+            let electorate = self.chain.electorate(block.height).expect("what can be verified has its history here");
             out.effects.push(Effect::Execute { block, instance: electorate.id });
         }
     }
