@@ -33,6 +33,7 @@ fn frame(commands: u64) -> Frame {
         sequence,
         expires_at_height: Some(Height::new(1_000)),
         body: Bytes::from(vec![9; 200]),
+        signature: None,
     };
     let commands: Vec<Command> = (0..commands).map(command).collect();
     Frame::Commands(BoundedVec::try_from(commands).expect("fewer than a frame holds"))

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use thalweg::{
     app::{self, Block, Command, Executor, Payload, kv, tip_height},
-    config::{ApplicationName, Genesis},
+    config::{ApplicationName, ClientSignatures, Genesis},
     crypto::{SecretKey, Transcript},
     protocol::{Certificate, ProtocolName},
     store::{Changes, MemoryRows, Table},
@@ -48,6 +48,7 @@ impl Chain {
             command_bytes_max: 1 << 20,
             checkpoint_interval: None,
             validators: (1..=4).map(|seed| Validator { public_key: key(seed), power: Power::new(1) }).collect(),
+            client_signatures: ClientSignatures::Off,
         };
         let mut rows = MemoryRows::default();
         let (executor, changes) = Executor::open(app::open(application).expect("it is ours"), &genesis, &rows);
@@ -65,7 +66,13 @@ impl Chain {
             self.sequence += 1;
             let value = vec![self.sequence.to_le_bytes()[0]; VALUE_BYTES];
             let client = Transcript::new("client").number(self.sequence).finish();
-            Command { client, sequence: 1, expires_at_height: None, body: kv::put(&Self::key(number), &value) }
+            Command {
+                client,
+                sequence: 1,
+                expires_at_height: None,
+                body: kv::put(&Self::key(number), &value),
+                signature: None,
+            }
         });
         let payload = Payload { proposer: ValidatorIndex::ZERO, proposed_at_ms: 0, commands: commands.collect() };
         Block {
@@ -127,7 +134,9 @@ fn execution(criterion: &mut Criterion) {
                 let validate = || {
                     let start = Instant::now();
                     let (height, payload) = (block.height, black_box(&block.payload));
-                    black_box(chain.executor.validate(&chain.rows, height, ValidatorIndex::ZERO, payload));
+                    black_box(
+                        chain.executor.validate(&chain.rows, height, ValidatorIndex::ZERO, payload, &mut |_| true),
+                    );
                     start.elapsed()
                 };
                 let spent: Vec<Duration> = (0..blocks).map(|_| validate()).collect();

@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use thalweg::{
     actors::storage::{Recovered, Settings, Storage},
     app::{self, Block, Command, Executor, Payload, kv},
-    config::{ApplicationName, Genesis},
+    config::{ApplicationName, ClientSignatures, Genesis},
     crypto::{SecretKey, Transcript},
     journal::{self, Entry, Salt},
     protocol::{Certificate, ProtocolName},
@@ -44,6 +44,7 @@ fn genesis() -> Genesis {
         command_bytes_max: 1 << 20,
         checkpoint_interval: None,
         validators: (1..=4).map(|seed| Validator { public_key: key(seed), power: Power::new(1) }).collect(),
+        client_signatures: ClientSignatures::Off,
     }
 }
 
@@ -51,7 +52,7 @@ fn block(height: Height, random: &mut impl Iterator<Item = u64>) -> Block {
     let command = |word: u64| {
         let client = Transcript::new("client").number(height.get()).number(word).finish();
         let body = kv::put(format!("key-{:08}", word % KEYS).as_bytes(), &[1; VALUE_BYTES]);
-        Command { client, sequence: 1, expires_at_height: None, body }
+        Command { client, sequence: 1, expires_at_height: None, body, signature: None }
     };
     let commands = (0..BLOCK_COMMANDS).zip(random).map(|(_, word)| command(word)).collect();
     let payload = Payload { proposer: ValidatorIndex::ZERO, proposed_at_ms: 0, commands };

@@ -29,7 +29,9 @@ pub fn read(genesis: &Genesis, nodes: &[&str], key: &[u8], not_before: Height) -
 }
 
 fn read_from(genesis: &Genesis, node: &str, key: &[u8], not_before: Height) -> Result<Fact, String> {
-    let url = format!("{node}/v1/kv/{}?proof=true&at_least={not_before}", percent_encode(key, NON_ALPHANUMERIC));
+    // A node may first have to move an idle chain to what attests the state: under PBFT, to the next checkpoint.
+    let key_path = percent_encode(key, NON_ALPHANUMERIC);
+    let url = format!("{node}/v1/kv/{key_path}?proof=true&at_least={not_before}&timeout_ms=60000");
     let mut reply = ureq::get(&url).call().map_err(|error| error.to_string())?;
     let document: StateProofDocument = reply.body_mut().read_json().map_err(|error| error.to_string())?;
     let mut seed = [0; 32];

@@ -9,14 +9,11 @@
 //!   [`CHECKS_MAX`], by the rounds of an instance, and by storage's own queue.
 //! * Wake-ups coalesce in the pacemaker.
 
-use std::{
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use actix::prelude::*;
 
-use super::{Ports, executor::Validate, network::To, pacemaker, port::Receive, replica, router, verifier};
+use super::{Ports, Round, executor::Validate, network::To, pacemaker, port::Receive, replica, router, verifier};
 use crate::{
     crypto::Verified,
     journal::Entry,
@@ -241,7 +238,9 @@ impl Decider {
         let (height, instance) = (self.height.get(), self.electorate.id);
         tracing::debug!(height, ?instance, ?event, "instance");
         match &event {
-            Event::RoundEntered { round } => self.ports.round.store(*round, Ordering::Relaxed),
+            Event::RoundEntered { round, leader } => {
+                self.ports.round.send_replace(Some(Round { number: *round, leader: *leader }));
+            }
             Event::RoundTimedOut { round } => {
                 self.ports.notice(Notice::RoundTimedOut { height: self.height, round: *round });
             }

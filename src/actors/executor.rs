@@ -4,14 +4,18 @@
 //! Policy of the edges: the replica has at most a window of blocks outstanding, a decider at most a few payloads, so
 //! the mailbox never fills; committed changes go to storage, which is waited for.
 
+use std::sync::Arc;
+
 use actix::prelude::*;
 
 use super::{
+    Signatures,
     port::Receive,
     storage::{StoragePort, StoreReader},
 };
 use crate::{
     app::{self, Block, Header, Receipt, Turn},
+    crypto::Check,
     protocol::Verdict,
     types::{Digest, Height, ValidatorIndex},
 };
@@ -61,12 +65,13 @@ pub struct Executor {
     brain: app::Executor,
     reader: StoreReader,
     storage: StoragePort,
+    signatures: Arc<Signatures>,
 }
 
 impl Executor {
     /// An executor at the tip of what `reader` shows.
-    pub fn new(brain: app::Executor, reader: StoreReader, storage: StoragePort) -> Self {
-        Self { brain, reader, storage }
+    pub fn new(brain: app::Executor, reader: StoreReader, storage: StoragePort, signatures: Arc<Signatures>) -> Self {
+        Self { brain, reader, storage, signatures }
     }
 }
 
@@ -93,6 +98,7 @@ impl Receive<Validate> for Executor {
     type Result = Word;
 
     fn receive(&mut self, Validate { height, proposer, payload }: Validate, _: &mut Self::Context) -> Word {
-        Word(self.brain.validate(&*self.reader.snapshot(), height, proposer, &payload))
+        let mut hold = |checks: &[Check]| self.signatures.hold(checks);
+        Word(self.brain.validate(&*self.reader.snapshot(), height, proposer, &payload, &mut hold))
     }
 }

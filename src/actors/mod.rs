@@ -12,25 +12,29 @@ pub mod pacemaker;
 pub mod port;
 pub mod replica;
 pub mod router;
+mod signatures;
 pub mod storage;
 pub mod verifier;
 
 use std::sync::{
     Arc,
-    atomic::{AtomicU32, AtomicU64, Ordering},
+    atomic::{AtomicU32, Ordering},
 };
 
 pub use clock::{Clock, Clocks};
 use tokio::sync::{broadcast, watch};
 
-pub use self::{decider::Decider, executor::Executor, pacemaker::Pacemaker, router::Router, verifier::Verifier};
+pub use self::{
+    decider::Decider, executor::Executor, pacemaker::Pacemaker, router::Router, signatures::Signatures,
+    verifier::Verifier,
+};
 use self::{network::FrameTicket, port::Port};
 use crate::{
     app::Application,
     metrics::Metrics,
-    protocol::{Judgement, ProtocolName},
+    protocol::{Judgement, ProtocolName, StableCheckpoint},
     replica::{Notice, View, wire::PeerStatus},
-    types::{Digest, Height, ValidatorSet},
+    types::{Digest, Height, ValidatorIndex, ValidatorSet},
 };
 
 /// The exit status when this replica has another state than a quorum signed, or than it signed before a restart
@@ -50,6 +54,15 @@ pub struct Snapshot {
     pub view: View,
     /// Lies that were proven since the start.
     pub proven: usize,
+}
+
+/// Where the instance is that entered a round last: the lowest live one, while nothing else is wanted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Round {
+    /// The round.
+    pub number: u64,
+    /// Who leads it.
+    pub leader: ValidatorIndex,
 }
 
 /// Whom an actor can reach. Cloned into each.
@@ -73,8 +86,10 @@ pub struct Ports {
     pub snapshot: Arc<watch::Sender<Snapshot>>,
     /// What the event stream tells between blocks.
     pub notices: broadcast::Sender<Notice>,
-    /// The round of the lowest live instance.
-    pub round: Arc<AtomicU64>,
+    /// Where the lowest live instance is.
+    pub round: Arc<watch::Sender<Option<Round>>>,
+    /// The last stable checkpoint with its proof.
+    pub stable: Arc<watch::Sender<Option<StableCheckpoint>>>,
     /// Tells repetitions of a frame apart.
     pub resends: Arc<AtomicU32>,
     /// What is on disk.
@@ -85,7 +100,9 @@ pub struct Ports {
     pub network: network::NetworkPort,
     /// Deadlines.
     pub pacemaker: Port<Pacemaker>,
-    /// Signatures.
+    /// Clients' signatures.
+    pub signatures: Arc<Signatures>,
+    /// Validators' signatures.
     pub verifier: Port<Verifier>,
     /// The application's thread.
     pub executor: Port<Executor>,

@@ -14,7 +14,7 @@ use actix::prelude::*;
 
 use super::{
     Clock, Clocks, Ports, decider,
-    network::NetworkEvent,
+    network::{InboundHold, NetworkEvent},
     port::{Port, Receive},
     replica,
 };
@@ -127,7 +127,7 @@ impl Router {
         }
     }
 
-    fn frame(&mut self, peer: Peer, ticket: Option<Digest>, frame: Frame) {
+    fn frame(&mut self, peer: Peer, ticket: Option<Digest>, frame: Frame, hold: InboundHold) {
         if let Some(connected) = self.peers.get_mut(&peer) {
             connected.heard.at = self.ports.clock.now();
         }
@@ -149,7 +149,7 @@ impl Router {
             }
             Frame::Commands(commands) => {
                 self.ports.judge(ticket, Judgement::Ignore);
-                self.forwarded(peer, commands.into_vec());
+                self.forwarded(peer, commands.into_vec(), hold);
             }
             Frame::Checkpoint(vote) => {
                 self.ports.judge(ticket, Judgement::Ignore);
@@ -169,16 +169,21 @@ impl Router {
         }
     }
 
-    /// What the application refuses or has executed goes no further. The brain remembers the outcomes of its own life
+    /// What the application refuses, the client has not signed (`OB-11`) or was executed goes no further. The brain remembers the outcomes of its own life
     /// only, and nobody votes for a payload with a command that was executed long ago: one of them in the mempool would
     /// spoil all of our proposals.
-    fn forwarded(&self, from: Peer, commands: Vec<Command>) {
-        let rows = self.ports.reader.snapshot();
-        let is_news = |command: &Identified| {
-            self.ports.app.check(&command.command().body).is_ok() && app::reply(&*rows, &command.id()).is_none()
-        };
-        let commands = commands.into_iter().map(Identified::from).filter(is_news).collect();
-        self.tell(Input::Forwarded { from, commands });
+    ///
+    /// Signatures are checked on a thread for blocking work: a frame full of them must not delay votes. `hold` bounds how
+    /// many frames are there.
+    fn forwarded(&self, from: Peer, commands: Vec<Command>, hold: InboundHold) {
+        if !self.ports.signatures.are_required() {
+            return admit(&self.ports, from, commands);
+        }
+        let ports = self.ports.clone();
+        drop(actix_rt::task::spawn_blocking(move || {
+            admit(&ports, from, commands);
+            drop(hold);
+        }));
     }
 
     fn is_early(&self, height: Height) -> bool {
@@ -286,6 +291,17 @@ impl Router {
     }
 }
 
+fn admit(ports: &Ports, from: Peer, commands: Vec<Command>) {
+    let rows = ports.reader.snapshot();
+    let verdicts = ports.signatures.verdicts(commands.iter());
+    let signed = commands.into_iter().zip(verdicts).filter(|(_, verdict)| verdict.is_ok());
+    let is_news = |command: &Identified| {
+        ports.app.check(&command.command().body).is_ok() && app::reply(&*rows, &command.id()).is_none()
+    };
+    let commands = signed.map(|(command, _)| Identified::from(command)).filter(is_news).collect();
+    ports.replica.insist(replica::Tell(Input::Forwarded { from, commands }));
+}
+
 impl Actor for Router {
     type Context = Context<Self>;
 
@@ -302,7 +318,7 @@ impl StreamHandler<NetworkEvent> for Router {
         match event {
             NetworkEvent::PeerUp { peer, validator, .. } => self.peer_up(peer, validator, ctx),
             NetworkEvent::PeerDown { peer } => self.peer_down(peer, ctx),
-            NetworkEvent::Frame { peer, ticket, frame, hold: _ } => self.frame(peer, ticket.0, frame),
+            NetworkEvent::Frame { peer, ticket, frame, hold } => self.frame(peer, ticket.0, frame, hold),
             NetworkEvent::Request { peer, request, reply } => self.request(peer, request, reply, ctx),
             NetworkEvent::Listening { address } => tracing::info!(%address, "listening"),
         }

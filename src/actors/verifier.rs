@@ -117,7 +117,11 @@ impl Verifier {
     }
 }
 
-fn unpredictable_rng() -> BatchRng {
+/// Randomness for batches that nobody can foresee.
+///
+/// # Panics
+/// If the operating system has none.
+pub(super) fn unpredictable_rng() -> BatchRng {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).expect("the operating system provides randomness");
     BatchRng::from_seed(seed)

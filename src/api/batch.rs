@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    command::{Outcome, Progress, Submitted},
+    browser,
+    command::{Author, Outcome, Progress, Signed, Submitted, random},
     port::{CommandState, Operation},
     problem::{Kind, Problem},
     request::{self, WriteParameters},
@@ -28,6 +29,8 @@ struct Batch {
 struct Item {
     #[schema(min_length = 1, max_length = 256)]
     idempotency_key: Option<String>,
+    /// Where the chain's clients sign.
+    signed: Option<Signed>,
     op: Op,
     #[schema(min_length = 1, max_length = 1024)]
     key: String,
@@ -74,10 +77,11 @@ pub async fn post(
     request: HttpRequest,
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
-    request::refuse_foreign_origin(&request)?;
-    if request::idempotency_key(&request)?.is_some() {
+    browser::refuse_foreign_origin(&shared, &request)?;
+    if request::idempotency_key(&request)?.is_some() || request::signed(&request)?.is_some() {
         // Ignored, it would make a retry of the whole batch look safe.
-        return Err(Problem::new(Kind::BadRequest, "in a batch each command carries its own idempotency_key"));
+        let why = "in a batch each command carries its own idempotency_key or signature";
+        return Err(Problem::new(Kind::BadRequest, why));
     }
     let WriteParameters { wait, timeout_ms } = request::parameters(&request)?;
     let deadline = request::deadline(timeout_ms)?;
@@ -112,15 +116,17 @@ fn prepare(shared: &Shared, body: &[u8]) -> Result<Vec<Prepared>, Problem> {
         let detail = format_args!("{} commands; at most {BATCH_COMMANDS_MAX}", batch.commands.len());
         return Err(Problem::new(Kind::TooLarge, detail));
     }
-    let prepare = |mut item: Item| {
+    let client = random()?;
+    let prepare = |(number, mut item): (u64, Item)| {
         let idempotency_key = item.idempotency_key.take();
         let idempotency_key = idempotency_key.as_deref().map(str::as_bytes);
         if let Some(key) = idempotency_key {
             request::check_idempotency_key(key)?;
         }
-        Ok(shared.command(&operation(item)?, idempotency_key)?.into())
+        let author = Author::new(idempotency_key, item.signed.take(), (client, number))?;
+        Ok(shared.command(&operation(item)?, author)?.into())
     };
-    Ok(batch.commands.into_iter().map(prepare).collect())
+    Ok((0..).zip(batch.commands).map(prepare).collect())
 }
 
 fn operation(item: Item) -> Result<Operation, Problem> {

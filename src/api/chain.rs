@@ -1,5 +1,7 @@
 //! `GET /v1/blocks/{height}`, its certificate, and `/v1/validators`: what was decided and by whom.
 
+use std::num::NonZeroUsize;
+
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -12,9 +14,12 @@ use super::{
 };
 use crate::{
     app::{Payload, Status},
-    replica::CertificateDocument,
-    types::{Digest, Height, codec},
+    replica::{CertificateDocument, CheckpointDocument},
+    types::{Digest, Height, ValidatorIndex, codec},
 };
+
+/// The name of the last height.
+const LATEST: &str = "latest";
 
 /// The most commands of a block in one answer.
 const COMMANDS_MAX: usize = 1000;
@@ -63,9 +68,10 @@ struct CommandLine {
 /// A committed block, its commands in pages.
 #[utoipa::path(
     get, path = "/v1/blocks/{height}", tag = "chain",
-    params(("height" = String, Path, pattern = "^(latest|[0-9]{1,19})$", description = "A height, or `latest`"), Page),
+    params(("height" = String, Path, pattern = "^(latest|[0-9]{1,19})$", description = "A height, or `latest`"), Page, ("If-None-Match" = Option<String>, Header, description = "The `ETag` of an earlier answer")),
     responses(
-        (status = 200, description = "The block", body = BlockDocument),
+        (status = 200, description = "The block", body = BlockDocument, headers(("ETag" = String, description = "Names this answer; not for `latest`"))),
+        (status = 304, description = "The block is as `If-None-Match` has it"),
         (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json")
     )
 )]
@@ -75,49 +81,96 @@ pub async fn block(
     height: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
     let page: Page = request::parameters(&request)?;
+    let is_latest = *height == LATEST;
     let height = parse_height(&shared, &height)?;
     let _pass = shared.gate.try_enter(0)?;
     let found = request::within(&shared, request::deadline(None)?, shared.backend.block(height)).await?;
-    Ok(HttpResponse::Ok().json(document(&found.ok_or_else(|| absent(height))?, &page)))
+    let document = document(&found.ok_or_else(|| absent(height))?, &page);
+    answer(&request, is_latest, &document)
 }
 
 /// The proof of a block's decision, as `thalweg verify` reads it.
 #[utoipa::path(
     get, path = "/v1/blocks/{height}/certificate", tag = "chain",
-    params(("height" = String, Path, pattern = "^(latest|[0-9]{1,19})$", description = "A height, or `latest`")),
+    params(("height" = String, Path, pattern = "^(latest|[0-9]{1,19})$", description = "A height, or `latest`"), ("If-None-Match" = Option<String>, Header, description = "The `ETag` of an earlier answer")),
     responses(
-        (status = 200, description = "What `thalweg verify` takes", body = CertificateDocument),
+        (status = 200, description = "What `thalweg verify` takes", body = CertificateDocument, headers(("ETag" = String, description = "Names this answer; not for `latest`"))),
+        (status = 304, description = "The certificate is as `If-None-Match` has it"),
         (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json")
     )
 )]
-pub async fn certificate(shared: web::Data<Shared>, height: web::Path<String>) -> Result<HttpResponse, Problem> {
+pub async fn certificate(
+    shared: web::Data<Shared>,
+    request: HttpRequest,
+    height: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let is_latest = *height == LATEST;
     let height = parse_height(&shared, &height)?;
     let _pass = shared.gate.try_enter(0)?;
     let found = request::within(&shared, request::deadline(None)?, shared.backend.certificate(height)).await?;
-    Ok(HttpResponse::Ok().json(found.ok_or_else(|| absent(height))?))
+    answer(&request, is_latest, &found.ok_or_else(|| absent(height))?)
+}
+
+/// The last stable checkpoint with its proof, as `thalweg verify` reads it.
+#[utoipa::path(
+    get, path = "/v1/checkpoint", tag = "chain",
+    responses(
+        (status = 200, description = "What `thalweg verify` takes", body = CheckpointDocument),
+        (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json")
+    )
+)]
+pub async fn checkpoint(shared: web::Data<Shared>) -> Result<HttpResponse, Problem> {
+    let _pass = shared.gate.try_enter(0)?;
+    let found = request::within(&shared, request::deadline(None)?, shared.backend.checkpoint()).await?;
+    let none = || Problem::new(Kind::NoCheckpoint, "validators sign one every checkpoint_interval heights");
+    Ok(HttpResponse::Ok().json(found.ok_or_else(none)?))
 }
 
 #[derive(Serialize, ToSchema)]
 struct Validators {
     height: Height,
     validators: Vec<ValidatorView>,
+    /// The `after` of the next page, if there is more.
+    next: Option<ValidatorIndex>,
+}
+
+/// Which validators to show.
+#[derive(Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields, default)]
+struct ValidatorPage {
+    /// Those above this index.
+    after: Option<ValidatorIndex>,
+    /// How many; 1,024 at most are shown.
+    #[param(value_type = Option<usize>, minimum = 1)]
+    limit: Option<NonZeroUsize>,
 }
 
 /// The validators of the next height.
 #[utoipa::path(
     get, path = "/v1/validators", tag = "chain",
+    params(ValidatorPage),
     responses(
-        (status = 200, description = "Who votes", body = Validators)
+        (status = 200, description = "Who votes", body = Validators),
+        (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json")
     )
 )]
-pub async fn validators(shared: web::Data<Shared>) -> HttpResponse {
+pub async fn validators(shared: web::Data<Shared>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let ValidatorPage { after, limit } = request::parameters(&request)?;
     let height = shared.height().next();
-    HttpResponse::Ok().json(Validators { height, validators: shared.backend.validators() })
+    let all = shared.backend.validators();
+    let (validators, next) = request::page(all, after.as_ref(), limit.map(NonZeroUsize::get), |each| each.index);
+    Ok(HttpResponse::Ok().json(Validators { height, validators, next }))
+}
+
+/// What is decided never changes, under its height; `latest` does.
+fn answer(request: &HttpRequest, is_latest: bool, document: &impl Serialize) -> Result<HttpResponse, Problem> {
+    if is_latest { Ok(HttpResponse::Ok().json(document)) } else { request::immutable(request, document) }
 }
 
 /// A number, or `latest`.
 fn parse_height(shared: &Shared, text: &str) -> Result<Height, Problem> {
-    if text == "latest" {
+    if text == LATEST {
         return Ok(shared.height());
     }
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -126,7 +179,7 @@ fn parse_height(shared: &Shared, text: &str) -> Result<Height, Problem> {
 }
 
 fn absent(height: Height) -> Problem {
-    Problem::new(Kind::NoBlock, format_args!("height {height}")).at(height)
+    Problem::new(Kind::NoBlock, format_args!("height {height} is not decided, or not yet known here")).at(height)
 }
 
 fn document(view: &BlockView, page: &Page) -> BlockDocument {

@@ -1,7 +1,7 @@
 //! From operations to commands, and from their fates to what a client is told. Shared by single writes and batches.
 
 use bytes::Bytes;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use utoipa::ToSchema;
 
@@ -12,8 +12,10 @@ use super::{
 };
 use crate::{
     app::{Command, Receipt, Status},
+    config::ClientSignatures,
+    crypto::SecretKey,
     replica::Fate,
-    types::{Digest, Height},
+    types::{Digest, Height, PublicKey, Signature},
 };
 
 /// Why a fate is not told by a node that is told to end.
@@ -32,6 +34,57 @@ pub struct Outcome {
     pub result: Option<serde_json::Value>,
     /// Why it did not come further.
     pub problem: Option<Problem>,
+}
+
+/// What a client says beside the operation that it signed (`OB-11`): the signature is over chain, kind, version, all of
+/// this and the operation in the application's encoding.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Signed {
+    /// The client's public key.
+    pub client: PublicKey,
+    /// The client's own number for it: the same number with another operation is refused.
+    #[schema(minimum = 0)]
+    pub sequence: u64,
+    /// The last height at which it may be executed.
+    pub expires_at_height: Option<Height>,
+    /// The signature.
+    pub signature: Signature,
+}
+
+/// On whose word a command is made.
+#[derive(Clone, Copy, Debug)]
+pub enum Author<'a> {
+    /// Nobody's in particular: it is executed once however it travels, but asking again makes another one. What one
+    /// request brings is one client's, with its number in the request: so it shares one client's part of the mempool,
+    /// and lies together in the store.
+    Nobody(Digest, u64),
+    /// Whoever knows this idempotency key.
+    Named(&'a [u8]),
+    /// A client's, by its signature.
+    Signed(Signed),
+}
+
+impl<'a> Author<'a> {
+    /// What a request or an item of a batch says; without a word, that of nobody who is `client` there.
+    ///
+    /// # Errors
+    /// Both at once: a signed command's number is what an idempotency key would be.
+    pub fn new(
+        idempotency_key: Option<&'a [u8]>,
+        signed: Option<Signed>,
+        (client, number): (Digest, u64),
+    ) -> Result<Self, Problem> {
+        match (idempotency_key, signed) {
+            (None, None) => Ok(Self::Nobody(client, number)),
+            (Some(key), None) => Ok(Self::Named(key)),
+            (None, Some(signed)) => Ok(Self::Signed(signed)),
+            (Some(_), Some(_)) => {
+                let why = "a signed command has its sequence and no idempotency key";
+                Err(Problem::new(Kind::BadRequest, why))
+            }
+        }
+    }
 }
 
 /// How far a command came.
@@ -81,7 +134,9 @@ impl Outcome {
                 Self { id: Some(id), status: Progress::Committed, height: Some(height), result, problem: None }
             }
             Status::Refused => refused(Kind::Refused, "see the command's result"),
-            Status::Conflict => refused(Kind::KeyReused, "another command with this Idempotency-Key was executed"),
+            Status::Conflict => {
+                refused(Kind::KeyReused, "another command with this Idempotency-Key or sequence was executed")
+            }
             Status::Expired => refused(Kind::Expired, "it came too late and was not executed; try again"),
         }
     }
@@ -93,7 +148,9 @@ impl Outcome {
             Ok(Fate::Accepted) => Self::open(id, Progress::Accepted, None),
             Ok(Fate::Committed { height, receipt }) => Self::executed(backend, id, height, &receipt),
             Ok(Fate::Full) => refused(Kind::Full, "the mempool is full"),
-            Ok(Fate::Conflict) => refused(Kind::KeyReused, "another command with this Idempotency-Key is known"),
+            Ok(Fate::Conflict) => {
+                refused(Kind::KeyReused, "another command with this Idempotency-Key or sequence is known")
+            }
             Ok(Fate::Expired) => refused(Kind::Expired, "its last height is over; it was not executed"),
             Err(Refusal::Stopping) => Self::pending(id, STOPPING),
             Err(refusal) => Self { id: Some(id), ..Self::rejected(Problem::from(refusal).about(id)) },
@@ -125,19 +182,43 @@ impl Submitted {
 impl Shared {
     /// Makes the command for an operation (`OB-4`).
     ///
-    /// With an idempotency key every field follows from key and operation, so that every node makes the same command
-    /// at any time; hence it cannot expire. Without one the client is random, and the command expires when its reply
-    /// would be forgotten: what travels for longer can never be executed twice.
+    /// A client that signs has chosen everything itself. With an idempotency key every field follows from key and
+    /// operation, so that every node makes the same command at any time; hence it cannot expire. Nobody's command
+    /// expires when its reply would be forgotten: what travels for longer can never be executed twice.
     ///
     /// # Errors
-    /// The application refuses the operation, it is too large, or the machine has no randomness.
-    pub fn command(&self, operation: &Operation, idempotency_key: Option<&[u8]>) -> Result<Command, Problem> {
+    /// The application refuses the operation, or it is too large.
+    pub fn command(&self, operation: &Operation, author: Author<'_>) -> Result<Command, Problem> {
         let body = self.encode(operation)?;
-        if let Some(key) = idempotency_key {
-            return Ok(Command::idempotent(key, body));
+        Ok(match author {
+            Author::Named(key) => Command::idempotent(key, body),
+            Author::Signed(Signed { client, sequence, expires_at_height, signature }) => {
+                let client = Digest::new(*client.as_bytes());
+                Command { client, sequence, expires_at_height, body, signature: Some(signature) }
+            }
+            Author::Nobody(client, sequence) => {
+                let expires_at_height = Some(self.expiry());
+                Command { client, sequence, expires_at_height, body, signature: None }
+            }
+        })
+    }
+
+    /// A command without effect, which orders a read among the writes. Where commands must be signed, by a key made for
+    /// it alone: it needs nobody's leave.
+    ///
+    /// # Errors
+    /// As [`Self::command`].
+    pub fn barrier(&self) -> Result<Command, Problem> {
+        let chain = &self.settings.chain;
+        if chain.client_signatures == ClientSignatures::Off {
+            return self.command(&Operation::Barrier, Author::Nobody(random()?, 0));
         }
-        let expires_at_height = Some(self.height().plus(self.settings.chain.retention_heights));
-        Ok(Command { client: random_client()?, sequence: 0, expires_at_height, body })
+        let (body, key) = (self.encode(&Operation::Barrier)?, SecretKey::from_seed(random()?.as_bytes()));
+        Ok(Command::signed(&key, &chain.id, 0, Some(self.expiry()), body))
+    }
+
+    fn expiry(&self) -> Height {
+        self.height().plus(self.settings.chain.retention_heights)
     }
 
     fn encode(&self, operation: &Operation) -> Result<Bytes, Problem> {
@@ -151,9 +232,13 @@ impl Shared {
     }
 }
 
-fn random_client() -> Result<Digest, Problem> {
-    let mut client = [0; 32];
+/// A number that nobody else draws.
+///
+/// # Errors
+/// The machine has no randomness.
+pub fn random() -> Result<Digest, Problem> {
+    let mut bytes = [0; 32];
     let failed = |error| Problem::new(Kind::Unhealthy, format_args!("no randomness: {error}"));
-    getrandom::fill(&mut client).map_err(failed)?;
-    Ok(Digest::new(client))
+    getrandom::fill(&mut bytes).map_err(failed)?;
+    Ok(Digest::new(bytes))
 }

@@ -11,7 +11,8 @@ use tokio::time::Instant;
 use utoipa::ToSchema;
 
 use super::{
-    command::{Outcome, Progress, Submitted},
+    browser,
+    command::{Author, Outcome, Progress, Submitted, random},
     port::{Operation, ProvenAnswer, Until},
     problem::{Kind, Problem},
     request::{self, Consistency, ReadParameters, WriteParameters},
@@ -19,7 +20,7 @@ use super::{
     server::Shared,
 };
 use crate::{
-    app::Identified,
+    app::{Command, Identified},
     replica::StateProofDocument,
     types::{Digest, Height, Octets},
 };
@@ -36,7 +37,7 @@ struct Written {
 /// Gives a key a value: the request's body.
 #[utoipa::path(
     put, path = "/v1/kv/{key}", tag = "kv",
-    params(("key" = String, Path, min_length = 1, max_length = 1024, description = "Any bytes, percent-encoded; 414 when longer"), WriteParameters, ("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 256, description = "The same key and operation are executed once, whichever nodes they are sent to; 422 with another operation")),
+    params(("key" = String, Path, min_length = 1, max_length = 1024, description = "Any bytes, percent-encoded; 414 when longer"), WriteParameters, ("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 256, description = "The same key and operation are executed once, whichever nodes they are sent to; 422 with another operation"), ("Thalweg-Signed" = Option<String>, Header, description = "Where the chain's clients sign: the JSON of `Signed`, in place of an Idempotency-Key; 403 without")),
     request_body(content = Raw, content_type = "application/octet-stream", description = "The value; 413 when larger than genesis allows"),
     responses(
         (status = 200, description = "Committed: executed and durable", body = Written),
@@ -57,7 +58,7 @@ pub async fn put(
 /// Takes a key away.
 #[utoipa::path(
     delete, path = "/v1/kv/{key}", tag = "kv",
-    params(("key" = String, Path, min_length = 1, max_length = 1024, description = "Any bytes, percent-encoded; 414 when longer"), WriteParameters, ("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 256, description = "The same key and operation are executed once, whichever nodes they are sent to; 422 with another operation")),
+    params(("key" = String, Path, min_length = 1, max_length = 1024, description = "Any bytes, percent-encoded; 414 when longer"), WriteParameters, ("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 256, description = "The same key and operation are executed once, whichever nodes they are sent to; 422 with another operation"), ("Thalweg-Signed" = Option<String>, Header, description = "Where the chain's clients sign: the JSON of `Signed`, in place of an Idempotency-Key; 403 without")),
     responses(
         (status = 200, description = "Committed: executed and durable", body = Written),
         (status = 202, description = "In the mempool; `Location` tells what becomes of it", body = Written),
@@ -80,23 +81,18 @@ async fn write(
     body_bytes_max: usize,
     operation: impl FnOnce(Bytes) -> Operation,
 ) -> Result<HttpResponse, Problem> {
-    request::refuse_foreign_origin(request)?;
+    browser::refuse_foreign_origin(shared, request)?;
     let WriteParameters { wait, timeout_ms } = request::parameters(request)?;
     let deadline = request::deadline(timeout_ms)?;
-    let idempotency_key = request::idempotency_key(request)?;
+    let author = Author::new(request::idempotency_key(request)?, request::signed(request)?, (random()?, 0))?;
     let (_pass, body) = request::body(shared, request, payload, body_bytes_max).await?;
-    written(submit(shared, &operation(body), idempotency_key, wait, deadline).await?)
+    let command = shared.command(&operation(body), author)?;
+    written(submit(shared, command, wait, deadline).await?)
 }
 
-/// Submits one operation and waits.
-async fn submit(
-    shared: &Shared,
-    operation: &Operation,
-    idempotency_key: Option<&[u8]>,
-    until: Until,
-    deadline: Instant,
-) -> Result<Outcome, Problem> {
-    let command = Identified::from(shared.command(operation, idempotency_key)?);
+/// Submits one command and waits.
+async fn submit(shared: &Shared, command: Command, until: Until, deadline: Instant) -> Result<Outcome, Problem> {
+    let command = Identified::from(command);
     let id = command.id();
     let fate = shared.backend.submit(vec![command], until).pop();
     let fate = fate.ok_or_else(|| Problem::new(Kind::Stopping, "the node gave no answer").about(id))?;
@@ -143,24 +139,27 @@ pub async fn get(shared: web::Data<Shared>, request: HttpRequest) -> Result<Http
             .json(document));
     }
     let answer = request::within(&shared, deadline, shared.backend.read(key)).await?;
-    let value = answer.value.ok_or_else(|| Problem::new(Kind::NoKey, "absent").at(answer.height));
+    let value = answer.value.ok_or_else(|| {
+        Problem::new(Kind::NoKey, format_args!("the state at height {} has none", answer.height)).at(answer.height)
+    });
     let mut response = HttpResponse::Ok();
     response.insert_header(("Thalweg-Height", answer.height.get())).insert_header(ContentType::octet_stream());
     Ok(response.insert_header((header::CACHE_CONTROL, "no-store")).body(value?))
 }
 
-/// Proves what the state says of a key now. A state is attested only by certificates of `window + 1` heights above it;
-/// where nobody else has them decided, commands without effect do.
+/// Proves what the state says of a key now. A state is attested only by what is signed some heights above it; where
+/// nobody else has them decided, commands without effect do.
 async fn prove(shared: &Shared, key: Bytes, deadline: Instant) -> Result<StateProofDocument, Problem> {
     let proven = request::within(shared, deadline, shared.backend.prove(key.clone())).await?;
     let ProvenAnswer { header, value, proof } = proven;
-    let attested_at = header.height.plus(shared.settings.chain.window).next();
+    let attested_at = shared.backend.attested_at(header.height);
     while shared.height() < attested_at {
         let height = barrier(shared, deadline).await?;
         shared.reached(height, deadline).await?;
     }
     let attestation = request::within(shared, deadline, shared.backend.attestation(header.clone())).await?;
-    let unprovable = || Problem::new(Kind::Unprovable, "no certificate names the state").at(header.height);
+    let unprovable =
+        || Problem::new(Kind::Unprovable, "nothing that validators sign names the state").at(header.height);
     let attestation = attestation.ok_or_else(unprovable)?;
     Ok(StateProofDocument { key: Octets(key), value: value.map(Octets), header, proof, attestation })
 }
@@ -168,7 +167,7 @@ async fn prove(shared: &Shared, key: Bytes, deadline: Instant) -> Result<StatePr
 /// Has a command without effect ordered after everything that was answered before, and returns its height. The state
 /// at that height or above is what a linearizable read may see: it lies between the read's beginning and its end.
 async fn barrier(shared: &Shared, deadline: Instant) -> Result<Height, Problem> {
-    let outcome = submit(shared, &Operation::Barrier, None, Until::Committed, deadline).await?;
+    let outcome = submit(shared, shared.barrier()?, Until::Committed, deadline).await?;
     match outcome {
         Outcome { height: Some(height), problem: None, .. } => Ok(height),
         Outcome { problem: Some(problem), .. } if problem.kind() != Kind::FateUnknown => Err(problem),

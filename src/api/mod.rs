@@ -7,12 +7,13 @@
 //! # Routes
 //! | route | answer |
 //! |---|---|
-//! | `PUT` `DELETE /v1/kv/{key}` `?wait&timeout_ms`, `Idempotency-Key` | 200 committed, 202 accepted, 504 fate unknown |
+//! | `PUT` `DELETE /v1/kv/{key}` `?wait&timeout_ms`, `Idempotency-Key` or `Thalweg-Signed` | 200 committed, 202 accepted, 504 fate unknown |
 //! | `GET /v1/kv/{key}` `?consistency&at_least&timeout_ms` | the value with `Thalweg-Height`, or 404 |
 //! | `POST /v1/commands` `?wait&timeout_ms` | a result for each command, in order |
 //! | … `?proof=true` | the value or `null`, with what proves it from genesis on; 501 where nothing can |
 //! | `GET /v1/commands/{id}` | how far it came |
-//! | `GET /v1/blocks/{height or latest}` `?offset&limit`, `…/certificate` | a block with up to 1,000 commands; its proof |
+//! | `GET /v1/blocks/{height or latest}` `?offset&limit`, `…/certificate`, `If-None-Match` | a block with up to 1,000 commands; its proof |
+//! | `GET /v1/checkpoint` | the last stable checkpoint with its proof |
 //! | `GET /v1/status` `/v1/validators` `/v1/peers` | where the node stands, who votes, who is connected |
 //! | `GET /v1/events` `?from`, `Last-Event-ID` | server-sent events: blocks from a height on, and what happens between them |
 //! | `GET /v1/doctor` `/v1/evidence` | why nothing is being decided; who was caught lying |
@@ -32,10 +33,11 @@
 //! [`BATCH_COMMANDS_MAX`] commands and [`BATCH_BYTES_MAX`] bytes (413). A head has at most 128 KiB and its target 64 KiB;
 //! more is answered with a bare 431 or 400. Requests in progress and the
 //! bytes of their bodies are bounded by [`Settings`]; beyond that the answer is 429 with `Retry-After`. A head and a
-//! body each have to arrive within [`Settings::client_timeout`]. There is no CORS: writes that a browser sends for
-//! a page of another origin are refused, reads cannot be read by it.
+//! body each have to arrive within [`Settings::client_timeout`]. Writes that a browser sends for a page of another
+//! origin are refused, and reads cannot be read by it, unless [`Settings::cors_origins`] names it.
 
 mod batch;
+mod browser;
 mod chain;
 mod command;
 mod doctor;

@@ -8,9 +8,9 @@ use futures::future::BoxFuture;
 use tokio::sync::{broadcast, watch};
 
 use crate::{
-    app::{CheckError, Header, Identified, Proof, Receipt},
+    app::{CheckError, Header, Identified, Proof, Receipt, SignatureError},
     protocol::{self, Evidence},
-    replica::{Attestation, CertificateDocument, Fate, Notice, View},
+    replica::{Attestation, CertificateDocument, CheckpointDocument, Fate, Notice, View},
     types::{Digest, Height, Power, PublicKey, ValidatorIndex},
 };
 
@@ -52,8 +52,11 @@ pub trait Backend: Send + Sync + 'static {
     /// Reads a key as [`Self::read`] does, with the proof of what the state says of it.
     fn prove(&self, key: Bytes) -> Pending<Result<ProvenAnswer, Refusal>>;
 
-    /// Why anyone must believe in a header, once `window + 1` heights above it are committed; `None` when nothing here
-    /// says so, then or ever.
+    /// The height that must be committed before a height's header can be attested.
+    fn attested_at(&self, height: Height) -> Height;
+
+    /// Why anyone must believe in a header, once [`Self::attested_at`] is committed; may take a moment longer. `None`
+    /// when nothing here says so, then or ever.
     fn attestation(&self, header: Header) -> Pending<Result<Option<Attestation>, Refusal>>;
 
     /// A committed block with its receipts; `None` when it is not here.
@@ -61,6 +64,9 @@ pub trait Backend: Send + Sync + 'static {
 
     /// The proof of a height's decision; `None` when it is not here.
     fn certificate(&self, height: Height) -> Pending<Result<Option<CertificateDocument>, Refusal>>;
+
+    /// The last stable checkpoint; `None` while there is none.
+    fn checkpoint(&self) -> Pending<Result<Option<CheckpointDocument>, Refusal>>;
 
     /// Where the node stands.
     fn status(&self) -> Status;
@@ -129,6 +135,9 @@ pub enum Refusal {
     /// The application does not take it.
     #[error("{0}")]
     Invalid(#[from] CheckError),
+    /// The chain asks for another signature, or for none (`OB-11`).
+    #[error(transparent)]
+    Signature(#[from] SignatureError),
     /// A mailbox is full; it was not tried.
     #[error("the node is busy")]
     Busy,
@@ -200,6 +209,8 @@ pub struct Status {
     pub index: Option<ValidatorIndex>,
     /// The round of the lowest live instance.
     pub round: u64,
+    /// Who leads it.
+    pub leader: Option<ValidatorIndex>,
     /// How many peers are connected.
     pub peers: usize,
 }

@@ -9,7 +9,10 @@ use actix_web::{
 use serde::{Serialize, Serializer, ser::SerializeStruct as _};
 
 use super::port::Refusal;
-use crate::types::{Digest, Height};
+use crate::{
+    app::SignatureError,
+    types::{Digest, Height},
+};
 
 /// How long a client that was turned away for lack of room should wait, in seconds.
 const RETRY_AFTER_S: u32 = 1;
@@ -47,12 +50,18 @@ slugs! {
     BadRequest = BAD_REQUEST "bad-request" "The request makes no sense",
     /// A browser was sent here by a page of another origin.
     ForeignOrigin = FORBIDDEN "foreign-origin" "Writes from other origins are refused",
+    /// The chain's clients sign their commands, and this one is not signed.
+    Unsigned = FORBIDDEN "unsigned" "This chain takes signed commands only",
+    /// The signature does not hold, or there should be none.
+    BadSignature = FORBIDDEN "bad-signature" "The command's signature is refused",
     /// No such route.
     NoRoute = NOT_FOUND "no-route" "There is no such route",
     /// The key is absent.
     NoKey = NOT_FOUND "no-key" "There is no such key",
     /// The block is not here.
     NoBlock = NOT_FOUND "no-block" "There is no such block here",
+    /// No checkpoint is stable yet.
+    NoCheckpoint = NOT_FOUND "no-checkpoint" "No checkpoint is stable yet",
     /// The route has other methods.
     NoMethod = METHOD_NOT_ALLOWED "no-method" "The route does not have this method",
     /// The body came too slowly.
@@ -147,6 +156,8 @@ impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         let kind = match refusal {
             Refusal::Invalid(_) => Kind::Invalid,
+            Refusal::Signature(SignatureError::Missing) => Kind::Unsigned,
+            Refusal::Signature(_) => Kind::BadSignature,
             Refusal::Busy => Kind::Full,
             Refusal::Stopping => Kind::Stopping,
         };

@@ -1,18 +1,23 @@
 //! Reading requests: keys from paths, parameters from query strings, bodies within bounds of size and time.
 
-use actix_web::{HttpRequest, http::header, web};
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::header::{self, ContentType, ETag, EntityTag, Header as _, IfNoneMatch},
+    web,
+};
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt as _;
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tokio::time::Instant;
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
+    command::Signed,
     gate::Pass,
     port::{Pending, Refusal, Until},
     problem::{Kind, Problem},
     server::{Late, Shared},
-    settings::{IDEMPOTENCY_KEY_BYTES_MAX, KEY_BYTES_MAX, TIMEOUT_DEFAULT, TIMEOUT_MAX},
+    settings::{IDEMPOTENCY_KEY_BYTES_MAX, KEY_BYTES_MAX, PAGE_ITEMS_MAX, TIMEOUT_DEFAULT, TIMEOUT_MAX},
 };
 use crate::types::Height;
 
@@ -109,6 +114,13 @@ pub fn idempotency_key(request: &HttpRequest) -> Result<Option<&[u8]>, Problem> 
     Ok(Some(value.as_bytes()))
 }
 
+/// What the client signed, if it did: the header `Thalweg-Signed`.
+pub fn signed(request: &HttpRequest) -> Result<Option<Signed>, Problem> {
+    let Some(value) = request.headers().get("thalweg-signed") else { return Ok(None) };
+    let wrong = |error| Problem::new(Kind::BadRequest, format_args!("Thalweg-Signed: {error}"));
+    serde_json::from_slice(value.as_bytes()).map(Some).map_err(wrong)
+}
+
 /// Checks an idempotency key's length.
 pub fn check_idempotency_key(key: &[u8]) -> Result<(), Problem> {
     if (1..=IDEMPOTENCY_KEY_BYTES_MAX).contains(&key.len()) {
@@ -118,16 +130,33 @@ pub fn check_idempotency_key(key: &[u8]) -> Result<(), Problem> {
     Err(Problem::new(Kind::BadRequest, range))
 }
 
-/// Refuses writes that a browser sends on behalf of a page from elsewhere. Without this any page on the web could
-/// write to a node on the visitor's own machine: such requests need no permission by CORS to be sent, only to be read.
-pub fn refuse_foreign_origin(request: &HttpRequest) -> Result<(), Problem> {
-    let Some(origin) = request.headers().get(header::ORIGIN) else { return Ok(()) };
-    let authority = origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, authority)| authority);
-    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
-    match (authority, host) {
-        (Some(authority), Some(host)) if authority.eq_ignore_ascii_case(host) => Ok(()),
-        _ => Err(Problem::new(Kind::ForeignOrigin, "the Origin header is not this node")),
-    }
+/// Answers with what never changes: caches may keep it for ever, and whoever names its tag is told that it has it
+/// (RFC 9110 section 13.1.2).
+pub fn immutable(request: &HttpRequest, document: &impl Serialize) -> Result<HttpResponse, Problem> {
+    let body = serde_json::to_vec(document).map_err(|error| Problem::new(Kind::Unhealthy, error))?;
+    let tag = EntityTag::new_strong(blake3::hash(&body).to_hex()[..32].to_owned());
+    let is_known = match IfNoneMatch::parse(request) {
+        Ok(IfNoneMatch::Any) => true,
+        Ok(IfNoneMatch::Items(tags)) => tags.iter().any(|known| known.weak_eq(&tag)),
+        Err(_) => false,
+    };
+    let mut response = if is_known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
+    response.insert_header(ETag(tag)).insert_header((header::CACHE_CONTROL, "public, max-age=31536000, immutable"));
+    Ok(if is_known { response.finish() } else { response.content_type(ContentType::json()).body(body) })
+}
+
+/// Cuts a page out of a list that is ordered by `cursor`, which grows: what comes after `after`, `limit` items at most.
+/// Returns it with where the next one begins, if there is more.
+pub fn page<T, C: PartialOrd + Clone>(
+    items: Vec<T>,
+    after: Option<&C>,
+    limit: Option<usize>,
+    cursor: impl Fn(&T) -> C,
+) -> (Vec<T>, Option<C>) {
+    let mut rest = items.into_iter().filter(|item| after.is_none_or(|after| cursor(item) > *after));
+    let page: Vec<T> = rest.by_ref().take(limit.unwrap_or(PAGE_ITEMS_MAX).min(PAGE_ITEMS_MAX)).collect();
+    let next = rest.next().and_then(|_| page.last().map(&cursor));
+    (page, next)
 }
 
 /// Enters the gate and reads the whole body, within `bytes_max` and the client's time.

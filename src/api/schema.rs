@@ -12,10 +12,10 @@ use utoipa::{
 use super::problem::Problem;
 use crate::{
     app::{Header, Leaf, Level, Proof, Status},
-    config::ApplicationName,
-    protocol::{self, Evidence, ProtocolName},
-    replica::{Attestation, CertificateDocument, StateProofDocument},
-    types::{Digest, Height, Octets, Power, PublicKey, ValidatorIndex},
+    config::{ApplicationName, ClientSignatures},
+    protocol::{self, Checkpoint, Evidence, ProtocolName, StableCheckpoint, Voucher},
+    replica::{Attestation, CertificateDocument, CheckpointDocument, StateProofDocument},
+    types::{Digest, Height, Octets, Power, PublicKey, Signature, ValidatorIndex},
 };
 
 /// A body of raw bytes.
@@ -40,9 +40,11 @@ schemas! {
     ValidatorIndex => whole();
     Digest => hexadecimal(32);
     PublicKey => hexadecimal(32);
+    Signature => hexadecimal(64);
     Octets => text().pattern(Some("^([0-9a-f]{2})*$")).build();
     Status => text().enum_values(Some(["applied", "refused", "conflict", "expired"])).build();
     ProtocolName => text().enum_values(Some(Self::ALL.map(Self::as_str))).build();
+    ClientSignatures => text().enum_values(Some(Self::ALL.map(Self::as_str))).build();
     ApplicationName => text().enum_values(Some(Self::ALL.map(Self::as_str))).build();
     protocol::View => object([
         ("round", whole().into()),
@@ -73,7 +75,24 @@ schemas! {
     Level => object([("siblings", whole().into()), ("hashes", list(Digest::schema()))]);
     Leaf => object([("key", Digest::schema()), ("value", Digest::schema())]);
     Proof => object([("levels", list(Level::schema())), ("leaves", list(Leaf::schema()))]);
-    Attestation => object([("history", CertificateDocument::schema())]);
+    Voucher => object([("signer", ValidatorIndex::schema()), ("signature", Signature::schema())]);
+    Checkpoint => object([
+        ("height", Height::schema()),
+        ("header", Digest::schema()),
+        ("state_root", Digest::schema()),
+    ]);
+    StableCheckpoint => object([("checkpoint", Checkpoint::schema()), ("vouchers", list(Voucher::schema()))]);
+    CheckpointDocument => object([
+        ("chain", Digest::schema()),
+        ("history", Digest::schema()),
+        ("stable", StableCheckpoint::schema()),
+    ]);
+    Attestation => {
+        let checkpoint = object([("checkpoint", CheckpointDocument::schema()), ("headers", list(Header::schema()))]);
+        let by_history = object([("history", CertificateDocument::schema())]);
+        let by_checkpoint = object([("checkpoint", checkpoint.into())]);
+        Schema::OneOf(OneOfBuilder::new().item(by_history).item(by_checkpoint).build())
+    };
     StateProofDocument => object([
         ("key", Octets::schema()),
         ("value", nullable(Octets::schema())),

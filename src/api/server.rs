@@ -7,7 +7,8 @@ use actix_web::{
     App, HttpServer, Resource, Route,
     dev::ServerHandle,
     guard,
-    middleware::DefaultHeaders,
+    http::header,
+    middleware::{DefaultHeaders, from_fn},
     web::{self, ServiceConfig},
 };
 use tokio::{
@@ -16,7 +17,7 @@ use tokio::{
 };
 
 use super::{
-    batch, chain, doctor, events,
+    batch, browser, chain, doctor, events,
     gate::Gate,
     kv, openapi,
     port::Backend,
@@ -127,6 +128,7 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(readable("/v1/validators", read().to(chain::validators)))
         .service(readable("/v1/blocks/{height}", read().to(chain::block)))
         .service(readable("/v1/blocks/{height}/certificate", read().to(chain::certificate)))
+        .service(readable("/v1/checkpoint", read().to(chain::checkpoint)))
         .service(readable("/healthz", read().to(status::healthz)))
         .service(readable("/readyz", read().to(status::readyz)))
         .service(readable("/metrics", read().to(status::metrics)))
@@ -226,7 +228,9 @@ async fn serve(shared: web::Data<Shared>, ready: &std::sync::mpsc::SyncSender<St
     let app = move || {
         // A stored value must never be taken for a page.
         let headers = DefaultHeaders::new().add(("X-Content-Type-Options", "nosniff"));
-        App::new().app_data(shared.clone()).wrap(headers).configure(routes)
+        // What may change is asked for again; what cannot says so itself.
+        let headers = headers.add((header::CACHE_CONTROL, "no-store"));
+        App::new().app_data(shared.clone()).wrap(headers).wrap(from_fn(browser::cors)).configure(routes)
     };
     let server = HttpServer::new(app)
         .workers(settings.workers)

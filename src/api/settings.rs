@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use crate::{
-    config::{ApplicationName, Genesis},
+    config::{ApplicationName, ClientSignatures, Genesis},
     protocol::ProtocolName,
     types::Digest,
 };
@@ -13,6 +13,9 @@ pub const KEY_BYTES_MAX: usize = 1024;
 
 /// The most bytes of an `Idempotency-Key`.
 pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 256;
+
+/// The most items of a list in one answer, and how many come unless `limit` says otherwise: a whole validator set.
+pub const PAGE_ITEMS_MAX: usize = 1024;
 
 /// The most commands of one batch. Larger ones are answered 413.
 pub const BATCH_COMMANDS_MAX: usize = 1000;
@@ -45,6 +48,8 @@ pub struct Settings {
     pub keep_alive: Duration,
     /// How long a stop lets requests in progress wait before they are answered with what is known.
     pub stop_timeout: Duration,
+    /// Whose pages may read and write, as browsers write their origin.
+    pub cors_origins: Vec<String>,
     /// What the chain fixes.
     pub chain: ChainFacts,
 }
@@ -60,6 +65,8 @@ pub struct ChainFacts {
     pub protocol: ProtocolName,
     /// Which application executes.
     pub application: ApplicationName,
+    /// Whether clients sign their commands.
+    pub client_signatures: ClientSignatures,
     /// How many heights are live at once: a height is attested by the certificate `window + 1` above it.
     pub window: u64,
     /// The most bytes of a command's body.
@@ -79,6 +86,7 @@ impl ChainFacts {
             id: genesis.chain_id(),
             protocol: genesis.protocol,
             application: genesis.application,
+            client_signatures: genesis.client_signatures,
             window: genesis.window,
             command_bytes_max: usize::try_from(genesis.command_bytes_max).expect("u32 fits into usize"),
             retention_heights: genesis.retention_heights,
@@ -98,6 +106,7 @@ impl Settings {
             client_timeout: Duration::from_secs(10),
             keep_alive: Duration::from_secs(75),
             stop_timeout: Duration::from_millis(700),
+            cors_origins: Vec::new(),
             chain,
         }
     }

@@ -1,8 +1,10 @@
 //! What operators and orchestrators look at: `/v1/status`, `/v1/peers`, `/healthz`, `/readyz`, `/metrics` and `/`.
 
-use actix_web::{HttpResponse, http::header, web};
-use serde::Serialize;
-use utoipa::ToSchema;
+use std::num::NonZeroUsize;
+
+use actix_web::{HttpRequest, HttpResponse, http::header, web};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::{
     port::PeerView,
@@ -11,7 +13,7 @@ use super::{
     server::Shared,
 };
 use crate::{
-    config::ApplicationName,
+    config::{ApplicationName, ClientSignatures},
     protocol::ProtocolName,
     replica::Progress,
     types::{Digest, Height, ValidatorIndex},
@@ -28,6 +30,10 @@ struct StatusDocument<'a> {
     height: Height,
     state_root: Option<Digest>,
     round: u64,
+    /// Who leads the lowest undecided height, as far as this node knows.
+    leader: Option<ValidatorIndex>,
+    /// The height of the last stable checkpoint.
+    stable_height: Option<Height>,
     /// The live heights.
     in_window: Vec<Height>,
     syncing: bool,
@@ -43,6 +49,10 @@ struct StatusDocument<'a> {
     chain_id: Digest,
     protocol: ProtocolName,
     application: ApplicationName,
+    /// Whether clients sign their commands.
+    client_signatures: ClientSignatures,
+    /// For how many heights the reply to a command is remembered.
+    retention_heights: u64,
     version: &'static str,
 }
 
@@ -94,6 +104,8 @@ pub async fn status(shared: web::Data<Shared>) -> HttpResponse {
         height: status.view.executed,
         state_root: status.view.state_root,
         round: status.round,
+        leader: status.leader,
+        stable_height: status.view.stable,
         in_window: status.view.in_window,
         syncing: status.view.sync.is_some(),
         sync: status.view.sync.as_ref().map(Sync::from),
@@ -110,6 +122,8 @@ pub async fn status(shared: web::Data<Shared>) -> HttpResponse {
         chain_id: chain.id,
         protocol: chain.protocol,
         application: chain.application,
+        client_signatures: chain.client_signatures,
+        retention_heights: chain.retention_heights,
         version: env!("CARGO_PKG_VERSION"),
     })
 }
@@ -117,20 +131,39 @@ pub async fn status(shared: web::Data<Shared>) -> HttpResponse {
 #[derive(Serialize, ToSchema)]
 struct Peers {
     peers: Vec<PeerView>,
+    /// The `after` of the next page, if there is more.
+    next: Option<String>,
+}
+
+/// Which peers to show, ordered by their ids.
+#[derive(Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields, default)]
+struct PeerPage {
+    /// Those above this `peer_id`.
+    after: Option<String>,
+    /// How many; 1,024 at most are shown.
+    #[param(value_type = Option<usize>, minimum = 1)]
+    limit: Option<NonZeroUsize>,
 }
 
 /// Who is connected.
 #[utoipa::path(
     get, path = "/v1/peers", tag = "node",
+    params(PeerPage),
     responses(
         (status = 200, description = "The connected peers", body = Peers),
         (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json")
     )
 )]
-pub async fn peers(shared: web::Data<Shared>) -> Result<HttpResponse, Problem> {
+pub async fn peers(shared: web::Data<Shared>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let PeerPage { after, limit } = request::parameters(&request)?;
     let _pass = shared.gate.try_enter(0)?;
-    let peers = request::within(&shared, request::deadline(None)?, shared.backend.peers()).await?;
-    Ok(HttpResponse::Ok().json(Peers { peers }))
+    let mut all = request::within(&shared, request::deadline(None)?, shared.backend.peers()).await?;
+    all.sort_by(|one, other| one.peer_id.cmp(&other.peer_id));
+    let limit = limit.map(NonZeroUsize::get);
+    let (peers, next) = request::page(all, after.as_ref(), limit, |peer| peer.peer_id.clone());
+    Ok(HttpResponse::Ok().json(Peers { peers, next }))
 }
 
 #[derive(Serialize, ToSchema)]

@@ -7,16 +7,16 @@ use crate::{
     crypto::Transcript,
     protocol::Certificate,
     types::{
-        Digest, Height, ValidatorIndex,
+        Digest, Height, Signature, ValidatorIndex,
         codec::{self, DecodeError},
     },
 };
 
 /// One order of one client (`OB-4`).
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Command {
-    /// Who: the hash of an Idempotency-Key, a random number made by the node that accepted the command, or the
-    /// client's public key where genesis asks for client signatures.
+    /// Who: the hash of an Idempotency-Key, a random number made by the node that accepted the request, or the client's
+    /// public key where genesis asks for client signatures.
     pub client: Digest,
     /// The client's own number for it. A second command with the same client and number is refused at execution.
     pub sequence: u64,
@@ -26,6 +26,8 @@ pub struct Command {
     pub expires_at_height: Option<Height>,
     /// What to do, in the application's encoding.
     pub body: Bytes,
+    /// The client's word for all of this, where genesis asks for it (`OB-11`).
+    pub signature: Option<Signature>,
 }
 
 impl Command {
@@ -33,25 +35,30 @@ impl Command {
     /// it is executed once (`OB-4`); hence it cannot expire.
     pub fn idempotent(key: &[u8], body: Bytes) -> Self {
         let client = Transcript::new("thalweg idempotency key v1").bytes(key).finish();
-        Self { client, sequence: 0, expires_at_height: None, body }
+        Self { client, sequence: 0, expires_at_height: None, body, signature: None }
     }
 
-    /// The hash of all fields, by which the command is executed exactly once.
+    /// The hash of all fields but the signature, by which the command is executed exactly once.
     pub fn id(&self) -> Digest {
-        let Self { client, sequence, expires_at_height, body } = self;
-        CommandView { client: *client, sequence: *sequence, expires_at_height: *expires_at_height, body }.id()
+        self.view().id()
+    }
+
+    /// The command, read in place.
+    pub fn view(&self) -> CommandView<'_> {
+        let Self { client, sequence, expires_at_height, ref body, signature } = *self;
+        CommandView { client, sequence, expires_at_height, body, signature }
     }
 }
 
 /// A [`Command`] read in place.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[expect(missing_docs, reason = "as in the command")]
 pub struct CommandView<'a> {
     pub client: Digest,
     pub sequence: u64,
     pub expires_at_height: Option<Height>,
-    #[serde(borrow, with = "serde_bytes")]
     pub body: &'a [u8],
+    pub signature: Option<Signature>,
 }
 
 impl CommandView<'_> {
@@ -197,6 +204,7 @@ mod tests {
             sequence: 300,
             expires_at_height: Some(Height::new(7)),
             body: Bytes::from_static(b"body"),
+            signature: None,
         }
     }
 

@@ -7,15 +7,18 @@
 mod application;
 mod chain;
 mod command;
+mod encoding;
 mod executor;
 pub mod kv;
 pub mod noop;
+mod signature;
 mod state;
 
 pub use application::{Application, CheckError, Receipt, Status};
 pub use chain::{StoreError, check_store, header, headers, receipts, stored_block, tip_height};
 pub use command::{Block, Command, CommandView, Header, Identified, Payload, PayloadView, StoredBlock};
 pub use executor::{Executed, Executor, Turn, reply};
+pub use signature::{SignatureError, Signing};
 pub use state::{BadProof, Leaf, Level, Proof, State, hash_value, prove};
 
 use crate::config::ApplicationName;

@@ -161,7 +161,8 @@ fn make_keys(validators: usize, nodes: usize) -> Result<Vec<Keys>, getrandom::Er
     all.map(|validator| Ok(Keys { validator, peer: random_key()? })).collect()
 }
 
-fn random_key() -> Result<SecretKey, getrandom::Error> {
+/// A key that nobody else has.
+pub(super) fn random_key() -> Result<SecretKey, getrandom::Error> {
     let mut seed = zeroize::Zeroizing::new([0; 32]);
     getrandom::fill(&mut *seed)?;
     Ok(SecretKey::from_seed(&seed))
@@ -196,7 +197,8 @@ fn private_dir(dir: &Path) -> io::Result<()> {
     DirBuilder::new().mode(0o700).create(dir)
 }
 
-fn write_key(path: &Path, key: &SecretKey) -> io::Result<()> {
+/// Writes a key for its owner alone. Never replaces a file.
+pub(super) fn write_key(path: &Path, key: &SecretKey) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     file.write_all(key.to_pem().as_bytes())?;
     file.sync_all()

@@ -12,6 +12,8 @@ pub(super) enum Failure {
     Usage(String),
     /// It was tried and failed: exit status 1.
     Failed(String),
+    /// Nobody reads the output any more, as with `| head`: whoever did has had enough. Nothing is said, exit status 0.
+    Unread,
     /// A node refused it, and said so in a problem document (RFC 9457): exit status 1.
     #[cfg(feature = "node")]
     Refused(Box<super::client::Problem>),
@@ -26,6 +28,9 @@ impl Failure {
     /// Tells the failure and returns the exit status. With `json`, what a node said goes to standard output as well;
     /// nothing else does, so that whoever reads there finds nothing but answers.
     pub(super) fn report(&self, json: bool) -> ExitCode {
+        if *self == Self::Unread {
+            return ExitCode::SUCCESS;
+        }
         output::say(format_args!("thalweg: {self}"));
         #[cfg(feature = "node")]
         if let Self::Refused(problem) = self
@@ -48,6 +53,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Usage(what) | Self::Failed(what) => f.write_str(what),
+            Self::Unread => f.write_str("nobody reads the output any more"),
             #[cfg(feature = "node")]
             Self::Refused(problem) => problem.fmt(f),
         }

@@ -16,7 +16,7 @@ use super::{
     output,
 };
 use crate::{
-    config::{ApplicationName, Genesis, NodeConfig, check_address},
+    config::{ApplicationName, ClientSignatures, Genesis, NodeConfig, check_address},
     protocol::ProtocolName,
     types::ValidatorSet,
 };
@@ -52,6 +52,12 @@ pub(super) struct ChainArguments {
     /// How many heights are live at once [default: 1 for streamlette, 8 for pbft].
     #[arg(long, value_name = "W", value_parser = clap::value_parser!(u64).range(1..=1024))]
     pub(super) window: Option<u64>,
+    /// After how many heights validators sign the state: reads that PBFT proves wait for that [default: 128].
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
+    pub(super) checkpoint_interval: Option<u64>,
+    /// Take no command that its client has not signed: `thalweg keygen` makes a key, `put --key` signs with it.
+    #[arg(long)]
+    pub(super) client_signatures: bool,
 }
 
 impl ChainArguments {
@@ -72,6 +78,8 @@ impl ChainArguments {
         let mut genesis = Genesis::new(chain, created_at_ms, Vec::new());
         genesis.protocol = self.protocol().unwrap_or_default();
         genesis.application = self.application().unwrap_or_default();
+        genesis.checkpoint_interval = self.checkpoint_interval;
+        genesis.client_signatures = ClientSignatures::required_if(self.client_signatures);
         genesis.window = self.window.unwrap_or(genesis.protocol.window_default());
         genesis
     }
@@ -150,7 +158,13 @@ mod tests {
     };
 
     fn arguments(out: PathBuf, hosts: &[&str]) -> Arguments {
-        let chain = ChainArguments { protocol: None, application: Some("noop".into()), window: Some(3) };
+        let chain = ChainArguments {
+            protocol: None,
+            application: Some("noop".into()),
+            window: Some(3),
+            checkpoint_interval: Some(5),
+            client_signatures: true,
+        };
         Arguments { validators: 3, out, hosts: hosts.iter().map(ToString::to_string).collect(), chain }
     }
 
@@ -161,6 +175,8 @@ mod tests {
         run(&arguments(out.clone(), &[]), false).unwrap();
         let genesis = Genesis::load(&out.join("genesis.json")).unwrap();
         assert_eq!((genesis.window, genesis.application), (3, ApplicationName::Noop));
+        assert_eq!(genesis.client_signatures, ClientSignatures::Required);
+        assert_eq!(genesis.checkpoint_interval, Some(5));
         for index in 0..3 {
             let node = out.join(format!("node{index}"));
             let config = NodeConfig::load(&node.join(CONFIG_FILE), &[]).unwrap();

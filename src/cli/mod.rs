@@ -15,6 +15,7 @@ mod genesis;
 #[cfg(feature = "node")]
 mod import;
 mod inspect;
+mod keygen;
 #[cfg(feature = "node")]
 mod localnet;
 #[cfg(feature = "node")]
@@ -59,6 +60,7 @@ enum Command {
     #[cfg(feature = "node")]
     Localnet(localnet::Arguments),
     Genesis(genesis::Arguments),
+    Keygen(keygen::Arguments),
     #[cfg(feature = "node")]
     #[command(hide = true)]
     Janitor(localnet::JanitorArguments),
@@ -85,6 +87,8 @@ enum Command {
     #[cfg(feature = "node")]
     Certificate(client::CertificateArguments),
     #[cfg(feature = "node")]
+    Checkpoint(client::CheckpointArguments),
+    #[cfg(feature = "node")]
     #[command(name = "command")]
     Fate(client::CommandArguments),
     #[cfg(feature = "node")]
@@ -108,6 +112,7 @@ pub fn main() -> ExitCode {
         #[cfg(feature = "node")]
         Command::Localnet(arguments) => localnet::run(&arguments, json),
         Command::Genesis(arguments) => genesis::run(&arguments, json),
+        Command::Keygen(arguments) => keygen::run(&arguments, json),
         #[cfg(feature = "node")]
         Command::Janitor(arguments) => localnet::clear_up(&arguments),
         #[cfg(feature = "node")]
@@ -132,6 +137,8 @@ pub fn main() -> ExitCode {
         Command::Block(arguments) => client::block(&arguments, json),
         #[cfg(feature = "node")]
         Command::Certificate(arguments) => client::certificate(&arguments),
+        #[cfg(feature = "node")]
+        Command::Checkpoint(arguments) => client::checkpoint(&arguments),
         #[cfg(feature = "node")]
         Command::Fate(arguments) => client::command(&arguments, json),
         #[cfg(feature = "node")]

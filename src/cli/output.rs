@@ -12,7 +12,7 @@ use super::Failure;
 /// Prints one line of JSON for programs.
 ///
 /// # Errors
-/// [`Failure::Failed`] when nobody can read it.
+/// [`Failure::Unread`] when nobody reads it any more, [`Failure::Failed`] when it cannot be written.
 pub(super) fn line(value: &impl Serialize) -> Result<(), Failure> {
     let mut json = serde_json::to_vec(value).map_err(|error| Failure::failed("JSON", error))?;
     json.push(b'\n');
@@ -22,11 +22,14 @@ pub(super) fn line(value: &impl Serialize) -> Result<(), Failure> {
 /// Prints bytes as they are.
 ///
 /// # Errors
-/// [`Failure::Failed`] when nobody can read them.
+/// As [`line`].
 pub(super) fn bytes(bytes: &[u8]) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     let written = out.write_all(bytes).and_then(|()| out.flush());
-    written.map_err(|error| Failure::failed("standard output", error))
+    written.map_err(|error| match error.kind() {
+        io::ErrorKind::BrokenPipe => Failure::Unread,
+        _ => Failure::failed("standard output", error),
+    })
 }
 
 /// Tells a person something. When nobody listens it is lost, which is no reason to stop.

@@ -1,4 +1,4 @@
-//! `thalweg verify`: checks a certificate, or a proven read, with nothing but genesis, on a machine that talks to nobody.
+//! `thalweg verify`: checks a certificate, a checkpoint or a proven read, with nothing but genesis, on a machine that talks to nobody.
 
 use std::{
     io::{self, Read as _},
@@ -15,24 +15,26 @@ use crate::{
     app::Header,
     config::Genesis,
     crypto::BatchRng,
-    replica::{CertificateDocument, StateProofDocument},
+    protocol::Checkpoint,
+    replica::{CertificateDocument, CheckpointDocument, StateProofDocument},
     types::Octets,
 };
 
 /// The most bytes of a document: the certificate of the largest validator set and the largest value, in JSON.
 const DOCUMENT_BYTES_MAX: u64 = 32 << 20;
 
-/// Check offline that a certificate or a proven read proves what it says.
+/// Check offline that a certificate, a checkpoint or a proven read proves what it says.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   thalweg certificate 7 > seven.json && thalweg verify --genesis genesis.json seven.json
   thalweg certificate latest | thalweg verify --genesis genesis.json -
+  thalweg checkpoint | thalweg verify --genesis genesis.json -
   curl 'http://127.0.0.1:8700/v1/kv/greeting?proof=true' | thalweg verify --genesis genesis.json -")]
 pub(super) struct Arguments {
     /// The chain's genesis file: its validators are who is believed.
     #[arg(long, value_name = "FILE")]
     genesis: PathBuf,
-    /// The certificate or the proven read as a node gave it; `-` reads it from standard input.
+    /// The certificate, checkpoint or proven read as a node gave it; `-` reads it from standard input.
     #[arg(value_name = "PROOF")]
     document: PathBuf,
 }
@@ -40,15 +42,21 @@ pub(super) struct Arguments {
 /// What a node gives to be checked, told apart by what only one of them has.
 enum Document {
     Certificate(Box<CertificateDocument>),
+    Checkpoint(Box<CheckpointDocument>),
     State(Box<StateProofDocument>),
 }
 
 /// Prints what is proven, or fails with the first thing that does not hold.
 pub(super) fn run(arguments: &Arguments, json: bool) -> Result<ExitCode, Failure> {
     let genesis = Genesis::load(&arguments.genesis).map_err(|error| Failure::Failed(error.to_string()))?;
-    let name = arguments.document.display().to_string();
+    let name = match arguments.document.as_path() {
+        file if file == Path::new("-") => "standard input".to_owned(),
+        file => file.display().to_string(),
+    };
     let text = read(&arguments.document).map_err(|error| Failure::failed(&name, error))?;
-    let document = parse(&text).map_err(|error| Failure::failed(format_args!("{name}: no proof"), error))?;
+    let document = parse(&text).map_err(|error| {
+        Failure::failed(format_args!("{name}: not a certificate, checkpoint or proven read in JSON"), error)
+    })?;
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|error| Failure::failed("randomness", error))?;
     let mut rng = BatchRng::from_seed(seed);
@@ -57,6 +65,10 @@ pub(super) fn run(arguments: &Arguments, json: bool) -> Result<ExitCode, Failure
         Document::Certificate(document) => {
             document.verify(&genesis, &mut rng).map_err(|error| refused(&error))?;
             decision(&genesis, document)
+        }
+        Document::Checkpoint(document) => {
+            document.verify(&genesis, &mut rng).map_err(|error| refused(&error))?;
+            agreement(&genesis, document)
         }
         Document::State(document) => {
             document.verify(&genesis, &document.key.0, &mut rng).map_err(|error| refused(&error))?;
@@ -73,9 +85,11 @@ pub(super) fn run(arguments: &Arguments, json: bool) -> Result<ExitCode, Failure
 
 fn parse(text: &[u8]) -> serde_json::Result<Document> {
     let value: Value = serde_json::from_slice(text)?;
-    match value.get("attestation") {
-        Some(_) => serde_json::from_value(value).map(Document::State),
-        None => serde_json::from_value(value).map(Document::Certificate),
+    let has = |member| value.get(member).is_some();
+    match (has("attestation"), has("stable")) {
+        (true, _) => serde_json::from_value(value).map(Document::State),
+        (false, true) => serde_json::from_value(value).map(Document::Checkpoint),
+        (false, false) => serde_json::from_value(value).map(Document::Certificate),
     }
 }
 
@@ -85,6 +99,16 @@ fn decision(genesis: &Genesis, document: &CertificateDocument) -> (Value, String
     let chain = &genesis.chain;
     let words = format!(
         "a quorum of the validators of {chain} decided payload {payload_root} at height {height}, on history {history}\n"
+    );
+    (said, words)
+}
+
+fn agreement(genesis: &Genesis, document: &CheckpointDocument) -> (Value, String) {
+    let Checkpoint { height, header, state_root } = document.stable.checkpoint;
+    let said = json!({ "ok": true, "height": height, "header": header, "state_root": state_root });
+    let chain = &genesis.chain;
+    let words = format!(
+        "a quorum of the validators of {chain} has executed height {height} with state {state_root} and header {header}\n"
     );
     (said, words)
 }

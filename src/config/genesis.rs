@@ -37,6 +37,41 @@ impl ApplicationName {
     }
 }
 
+/// Whether clients sign their commands (`OB-11`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ClientSignatures {
+    /// They do not: whoever reaches a validator may order, in the name that the validator makes.
+    #[default]
+    Off,
+    /// Each command is signed by the key that is its client.
+    Required,
+}
+
+impl ClientSignatures {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Off, Self::Required];
+
+    /// The name in configuration and on the command line.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Required => "required",
+        }
+    }
+
+    /// Required, if so.
+    pub const fn required_if(is_required: bool) -> Self {
+        if is_required { Self::Required } else { Self::Off }
+    }
+
+    /// Whether genesis need not say so.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// `genesis.json`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -66,6 +101,9 @@ pub struct Genesis {
     pub checkpoint_interval: Option<u64>,
     /// Who votes from height 1 on.
     pub validators: Vec<Validator>,
+    /// Whether clients sign their commands. The last field, so that a chain without it has the id that it always had.
+    #[serde(default, skip_serializing_if = "ClientSignatures::is_default")]
+    pub client_signatures: ClientSignatures,
 }
 
 /// After how many heights checkpoints are signed, unless the window is larger.
@@ -107,6 +145,7 @@ impl Genesis {
             command_bytes_max: 256 << 10,
             checkpoint_interval: None,
             validators,
+            client_signatures: ClientSignatures::default(),
         }
     }
 
@@ -149,6 +188,12 @@ impl Genesis {
     /// After how many heights validators sign a checkpoint (`OB-8`).
     pub fn checkpoint_interval(&self) -> u64 {
         self.checkpoint_interval.unwrap_or_else(|| CHECKPOINT_INTERVAL.max(self.window))
+    }
+
+    /// The lowest height from `height` on after which validators sign a checkpoint.
+    pub fn checkpoint_above(&self, height: Height) -> Height {
+        let interval = self.checkpoint_interval().max(1);
+        Height::new(height.get().div_ceil(interval).max(1).saturating_mul(interval))
     }
 
     /// The height of the header that the id of the instance that decides `height` names (`OB-7`): `window + 1` below

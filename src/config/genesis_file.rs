@@ -80,6 +80,7 @@ impl Genesis {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::ClientSignatures;
 
     fn example() -> PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("config/genesis.example.json")
@@ -89,6 +90,16 @@ mod tests {
     fn chain_id_of_the_example_never_changes() {
         let genesis = Genesis::load(&example()).unwrap();
         assert_eq!(genesis.chain_id().to_string(), "f16176be90a03d39f5fc98994f1e8b14bf003d3ea917b04482fbea6369bdb4d1");
+    }
+
+    #[test]
+    fn client_signatures_make_another_chain() {
+        let off = Genesis::load(&example()).unwrap();
+        let required = Genesis { client_signatures: ClientSignatures::Required, ..off.clone() };
+        assert_ne!(required.chain_id(), off.chain_id());
+        let json = |genesis: &Genesis| serde_json::to_string(genesis).unwrap();
+        assert!(json(&required).ends_with(r#""client_signatures":"required"}"#) && !json(&off).contains("client_sig"));
+        assert_eq!(serde_json::from_str::<Genesis>(&json(&required)).unwrap(), required);
     }
 
     #[test]

@@ -10,7 +10,7 @@ mod multiaddr;
 mod node;
 mod peer_id;
 
-pub use genesis::{ApplicationName, Genesis, GenesisError};
+pub use genesis::{ApplicationName, ClientSignatures, Genesis, GenesisError};
 pub use genesis_file::{GenesisFileError, GenesisFileFault};
 pub use identity::{Identity, IdentityError};
 pub use multiaddr::{AddressError, check_address, check_peer_address};

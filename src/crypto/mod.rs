@@ -6,15 +6,19 @@
 //!   every input, small-order and mixed-order keys included. A batch predicate that differs from the single one would
 //!   let a liar craft votes that only some replicas count.
 //! * `CR-V2` A batch that fails is searched for exactly the bad signatures: one liar costs nobody else's vote.
+//! * `CR-V3` A signature that was found good need not be checked again; only good ones are remembered, with all that they
+//!   are about, and a bounded number of them.
 //! * `CR-K1` Keys are refused unless canonical, of large order and torsion-free.
 //!
 //! Source: SPEC.md section 5; ZIP 215; RFC 8032; RFC 8410 for key files.
 
 mod key;
+mod memory;
 mod transcript;
 mod verify;
 
 pub use key::{KeyError, SecretKey, check_key};
+pub use memory::Memory;
 pub use transcript::{Kind, Signable, Signed, Transcript};
 pub use verify::{BatchRng, Check, Claim, UnknownSigner, Verified, admit, bad_signatures, seeded_rng};
 

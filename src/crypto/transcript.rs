@@ -55,7 +55,7 @@ impl Transcript {
 /// What a signature is about.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Kind {
-    /// The protocol, as in configuration.
+    /// The protocol, as in configuration; `client` for what clients sign.
     pub protocol: &'static str,
     /// The message.
     pub name: &'static str,
@@ -63,7 +63,7 @@ pub struct Kind {
     pub version: u64,
 }
 
-/// Something that a validator signs.
+/// Something that a validator or a client signs.
 pub trait Signable {
     /// What it is. No two types share one.
     const KIND: Kind;

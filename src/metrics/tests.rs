@@ -89,7 +89,7 @@ fn protocol_events_are_counted() {
     let digest = Digest::new([0; 32]);
     let age = Duration::from_millis(3);
     for event in [
-        protocol::Event::RoundEntered { round: 0 },
+        protocol::Event::RoundEntered { round: 0, leader: ValidatorIndex::new(0) },
         protocol::Event::Proposed { round: 0, id: digest },
         protocol::Event::VoteCast { round: 0, target: digest },
         protocol::Event::VoteCounted { round: 0, validator: ValidatorIndex::new(1) },

@@ -1,12 +1,6 @@
 //! What the HTTP server asks, answered by the actors and the store.
 
-use std::{
-    collections::BTreeMap,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 use tokio::sync::{broadcast, oneshot, watch};
@@ -14,7 +8,7 @@ use tokio::sync::{broadcast, oneshot, watch};
 use super::{disk_watch::DiskWatch, figures};
 use crate::{
     actors::{
-        self, Clock, MAILBOX, Router, Snapshot, decider,
+        self, Clock, MAILBOX, Round, Router, Signatures, Snapshot, decider,
         network::{Level, NetworkPort},
         port::{Port, Refused},
         replica::{FateSender, Foremost, Kept, Replica, Submit, Waits},
@@ -28,8 +22,8 @@ use crate::{
     app::{self, Application, CheckError, Header, Identified, Receipt, kv},
     config::Genesis,
     metrics::{Actor, Label as _, Metrics},
-    protocol::{Abstention, Evidence},
-    replica::{Attestation, CertificateDocument, Fate, Notice, Peer},
+    protocol::{Abstention, Evidence, Lifetime, StableCheckpoint},
+    replica::{Attestation, CertificateDocument, CheckpointDocument, Fate, Notice, Peer},
     store::Rows,
     types::{Digest, Height, Tally, ValidatorIndex, ValidatorSet},
 };
@@ -41,6 +35,8 @@ const READY_LAG_MAX: u64 = 10;
 pub struct NodeBackend {
     /// The application, for encodings and checks.
     pub app: Arc<dyn Application>,
+    /// Clients' signatures.
+    pub signatures: Arc<Signatures>,
     /// What the chain agreed on.
     pub genesis: Arc<Genesis>,
     /// The time.
@@ -63,8 +59,10 @@ pub struct NodeBackend {
     pub snapshot: watch::Receiver<Snapshot>,
     /// Heights for readers that wait.
     pub heights: watch::Receiver<Height>,
-    /// The round of the lowest live instance.
-    pub round: Arc<AtomicU64>,
+    /// Where the lowest live instance is.
+    pub round: watch::Receiver<Option<Round>>,
+    /// The last stable checkpoint.
+    pub stable: watch::Receiver<Option<StableCheckpoint>>,
     /// The swarm.
     pub network: NetworkPort,
     /// The validators.
@@ -161,7 +159,12 @@ impl Backend for NodeBackend {
         let mut fates = Vec::with_capacity(commands.len());
         let mut submit = Vec::with_capacity(commands.len());
         let rows = self.reader.snapshot();
-        for command in commands {
+        let verdicts = self.signatures.verdicts(commands.iter().map(Identified::command));
+        for (command, verdict) in commands.into_iter().zip(verdicts) {
+            if let Err(error) = verdict {
+                fates.push(ready(Err(error.into())));
+                continue;
+            }
             if let Some(known) = self.committed(&*rows, &command.id()) {
                 fates.push(ready(Ok(known)));
                 continue;
@@ -218,8 +221,26 @@ impl Backend for NodeBackend {
         Box::pin(async { proven.await?.map_err(Refusal::Invalid)?.ok_or(Refusal::Busy) })
     }
 
+    fn attested_at(&self, height: Height) -> Height {
+        match self.genesis.protocol.lifetime() {
+            Lifetime::Height => height.plus(self.genesis.window).next(),
+            Lifetime::Epoch => self.genesis.checkpoint_above(height),
+        }
+    }
+
     fn attestation(&self, header: Header) -> Pending<Result<Option<Attestation>, Refusal>> {
         let genesis = Arc::clone(&self.genesis);
+        if genesis.protocol.lifetime() == Lifetime::Epoch {
+            let (mut stable, reader) = (self.stable.clone(), self.reader.clone());
+            return Box::pin(async move {
+                let is_above = |stable: &Option<StableCheckpoint>| {
+                    stable.as_ref().is_some_and(|stable| stable.checkpoint.height >= header.height)
+                };
+                let stable = stable.wait_for(is_above).await.map_err(|_| Refusal::Stopping)?.clone();
+                let attest = move || Attestation::by_checkpoint(&reader, &genesis, &header, stable?);
+                actix_rt::task::spawn_blocking(attest).await.map_err(|_| Refusal::Stopping)
+            });
+        }
         self.blocking(move |reader| {
             let stored = app::stored_block(reader, header.height.plus(genesis.window).next())?;
             let certificate = CertificateDocument::new(&genesis, &stored, header.hash());
@@ -250,12 +271,19 @@ impl Backend for NodeBackend {
         })
     }
 
+    fn checkpoint(&self) -> Pending<Result<Option<CheckpointDocument>, Refusal>> {
+        let (genesis, stable) = (Arc::clone(&self.genesis), self.stable.borrow().clone());
+        self.blocking(move |reader| CheckpointDocument::new(reader, &genesis, stable?))
+    }
+
     fn status(&self) -> Status {
-        let snapshot = self.snapshot.borrow().clone();
+        let (snapshot, round) = (self.snapshot.borrow().clone(), *self.round.borrow());
         Status {
+            // A long instance says it of all its heights.
+            leader: snapshot.view.leader.or(round.map(|round| round.leader)),
             view: snapshot.view,
             index: self.me,
-            round: self.round.load(Ordering::Relaxed),
+            round: round.map_or(0, |round| round.number),
             peers: self.network.peers().len(),
         }
     }

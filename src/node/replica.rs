@@ -14,7 +14,7 @@ use tokio::sync::{oneshot, watch};
 use super::{Builder, Spec, StartError, backend::NodeBackend, patience::wait_for, wiring::Node};
 use crate::{
     api::port::{Answer, Backend as _, Refusal, Status, Until},
-    app::{self, CheckError, Command, Header, Payload, Receipt},
+    app::{self, CheckError, Command, Header, Payload, Receipt, SignatureError},
     replica::Fate,
     types::{Digest, Height, codec},
 };
@@ -56,6 +56,9 @@ pub enum SubmitError {
     /// The application does not take it.
     #[error(transparent)]
     Invalid(#[from] CheckError),
+    /// The chain asks for another signature, or for none.
+    #[error(transparent)]
+    Signature(#[from] SignatureError),
     /// There is no room: try again after a while.
     #[error("the mempool is full")]
     Full,
@@ -130,7 +133,13 @@ impl Replica {
         let mut client = [0; 32];
         getrandom::fill(&mut client).map_err(|error| CheckError(format!("no randomness: {error}")))?;
         let expires_at_height = Some(self.height().plus(self.retention_heights));
-        self.order(Command { client: Digest::new(client), sequence: 0, expires_at_height, body: body.into() })
+        self.order(Command {
+            client: Digest::new(client),
+            sequence: 0,
+            expires_at_height,
+            body: body.into(),
+            signature: None,
+        })
     }
 
     /// Hands over a command that is executed once however often and on whichever replicas it is handed over with this
@@ -142,7 +151,12 @@ impl Replica {
         self.order(Command::idempotent(key, body.into()))
     }
 
-    fn order(&self, command: Command) -> Result<Submission, SubmitError> {
+    /// Hands over a command as it is: where genesis requires that clients sign, one made by [`Command::signed`], for
+    /// [`Self::submit`] and [`Self::submit_once`] have no key.
+    ///
+    /// # Errors
+    /// [`SubmitError`].
+    pub fn order(&self, command: Command) -> Result<Submission, SubmitError> {
         self.backend.check(&command.body)?;
         let id = command.id();
         let fate = self.backend.submit(vec![command.into()], Until::Committed).pop().ok_or(SubmitError::Stopped)?;
@@ -295,6 +309,7 @@ impl Submission {
             Ok(Fate::Conflict) => Err(SubmitError::Conflict),
             Ok(Fate::Expired) => Err(SubmitError::Expired),
             Err(Refusal::Invalid(error)) => Err(error.into()),
+            Err(Refusal::Signature(error)) => Err(error.into()),
             // Never the last word on a submission that waits for its commit.
             Ok(Fate::Accepted) | Err(Refusal::Stopping) => Err(SubmitError::Stopped),
         }

@@ -2,10 +2,7 @@
 
 use std::{
     net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicU32, AtomicU64},
-    },
+    sync::{Arc, atomic::AtomicU32},
     time::Duration,
 };
 
@@ -15,7 +12,7 @@ use tokio::sync::{broadcast, mpsc, watch};
 use super::{StartError, backend::NodeBackend, builder::Spec, disk_watch::DiskWatch, replica::End, watch::Watch};
 use crate::{
     actors::{
-        Clock, Executor, NOTICES, Pacemaker, Ports, Router, Snapshot, Verifier,
+        Clock, Executor, NOTICES, Pacemaker, Ports, Router, Signatures, Snapshot, Verifier,
         network::{self, Discovery, Network, NetworkEvent, NetworkPort, NetworkSettings, NodeKey, PeerProof},
         port::Port,
         replica::Replica as ReplicaActor,
@@ -240,13 +237,16 @@ impl Ground<'_> {
             origin: app::header(&self.reader, Height::ZERO).expect("genesis is in the store").hash(),
             checkpoint: last_checkpoint(&self.reader, genesis),
             signed: recovered.signed,
-            stable: recovered.stable,
+            stable: recovered.stable.clone(),
         };
         let tip = executor.tip().height;
         let brain = Replica::new(self.settings(), recovered_brain);
         let (reader, storage) = (self.reader.clone(), self.storage.clone());
         let arbiter = Arbiter::new();
-        let executor = Executor::start_in_arbiter(&arbiter.handle(), move |_| Executor::new(executor, reader, storage));
+        let signatures = Arc::new(Signatures::new(genesis));
+        let theirs = Arc::clone(&signatures);
+        let start = move |_: &mut Context<Executor>| Executor::new(executor, reader, storage, theirs);
+        let executor = Executor::start_in_arbiter(&arbiter.handle(), start);
         let (router, replica) = (Context::<Router>::new(), Context::<ReplicaActor>::new());
         let payload = usize::try_from(genesis.payload_bytes_max).unwrap_or(usize::MAX);
         let ports = Ports {
@@ -259,12 +259,14 @@ impl Ground<'_> {
             heights: Arc::new(watch::Sender::new(tip)),
             snapshot: Arc::new(watch::Sender::new(Snapshot::default())),
             notices: broadcast::channel(NOTICES).0,
-            round: Arc::new(AtomicU64::new(0)),
+            round: Arc::new(watch::Sender::new(None)),
+            stable: Arc::new(watch::Sender::new(recovered.stable)),
             resends: Arc::new(AtomicU32::new(0)),
             reader: self.reader.clone(),
             storage: self.storage.clone(),
             network: self.network.clone(),
             pacemaker: self.port(Pacemaker::new(clock).start(), Mailbox::Pacemaker),
+            signatures,
             verifier: self.port(Verifier::new(self.metrics.clone()).start(), Mailbox::Verifier),
             executor: self.port(executor, Mailbox::Executor),
             router: self.port(router.address(), Mailbox::Router),
@@ -306,6 +308,7 @@ impl Ground<'_> {
         actix_rt::spawn(disk.clone().run());
         NodeBackend {
             app: Arc::clone(&ports.app),
+            signatures: Arc::clone(&ports.signatures),
             genesis: Arc::clone(&self.identity.genesis),
             clock: ports.clock,
             mempool_bytes_max: self.config.mempool.bytes_max,
@@ -317,7 +320,8 @@ impl Ground<'_> {
             reader: self.reader.clone(),
             snapshot: ports.snapshot.subscribe(),
             heights: ports.heights.subscribe(),
-            round: Arc::clone(&ports.round),
+            round: ports.round.subscribe(),
+            stable: ports.stable.subscribe(),
             network: self.network.clone(),
             set: Arc::clone(&self.identity.validators),
             me: self.me(),
@@ -332,6 +336,7 @@ impl Ground<'_> {
             connections_max: http.connections_max,
             requests_max: http.requests_max,
             body_bytes_total_max: http.body_bytes_total_max,
+            cors_origins: http.cors_origins.clone(),
             ..api::Settings::new(http.listen, api::ChainFacts::new(&self.identity.genesis))
         };
         api::Server::start(settings, Arc::clone(backend) as Arc<dyn Backend>)

@@ -333,6 +333,8 @@ pub enum Event {
     RoundEntered {
         /// Which.
         round: u64,
+        /// Who leads it.
+        leader: ValidatorIndex,
     },
     /// A round ended by its deadline.
     RoundTimedOut {

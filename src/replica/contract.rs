@@ -259,7 +259,8 @@ pub enum Effect {
         /// The block.
         block: Block,
     },
-    /// Execute the block above the tip, then answer [`Input::Executed`] and commit its changes to the store.
+    /// Execute the block above the one before, then answer [`Input::Executed`] and commit its changes to the store. At
+    /// most `window + 1` are under way.
     Execute {
         /// The block.
         block: Block,

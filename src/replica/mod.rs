@@ -51,6 +51,7 @@ mod rejoin;
 mod replies;
 mod schedule;
 mod serve;
+mod stable_proof;
 mod state_proof;
 #[cfg(test)]
 mod tests;
@@ -78,6 +79,7 @@ use rejoin::Rejoin;
 use replies::Replies;
 use schedule::{Outlook, Schedule};
 pub use serve::{blocks_from, last_checkpoint};
+pub use stable_proof::CheckpointDocument;
 pub use state_proof::{Attestation, StateProofDocument, StateProofError};
 use wire::PeerStatus;
 
@@ -197,6 +199,11 @@ impl Replica {
         let announce = (!self.peers.is_empty()).then(|| self.announced_at.plus(self.status_interval));
         let forward = self.forwarder.deadline(&self.mempool);
         announce.into_iter().chain(forward).chain(self.catch_up.deadline(self.now, &self.peers)).min()
+    }
+
+    /// The last executed height.
+    pub fn executed(&self) -> Height {
+        self.chain.executed()
     }
 
     /// Whether a command waits here to be decided.
@@ -402,10 +409,9 @@ impl Replica {
 
     /// `RP-O1`.
     fn execute(&mut self, out: &mut Outbox) {
-        if let Some(block) = self.order.next_to_execute(self.chain.executed()) {
+        while let Some(block) = self.order.next_to_execute(self.chain.verifiable()) {
             self.forwarder.on_payload(block.payload.len());
-            let electorate =
-                self.chain.electorate(block.height).expect("the height above the tip has its history here");
+            let electorate = self.chain.electorate(block.height).expect("what can be verified has its history here");
             out.effects.push(Effect::Execute { block, instance: electorate.id });
         }
     }

@@ -1,10 +1,11 @@
 //! From decided blocks, in any order, to committed heights in the one order.
 //!
-//! Rules: `OB-1` (the live window), `RP-O1` (blocks are executed in height order, one at a time, whatever order they
-//! were decided in), `RP-O2` (recording and execution run beside each other; a height is committed, and its clients
-//! are answered, when it and everything below is both recorded and executed).
-//! Limits: at most [`UNRECORDED_MAX`] heights are executed ahead of the journal, and decided blocks lie at most
-//! `window + 1` above the tip, apart from those that recovery found.
+//! Rules: `OB-1` (the live window), `RP-O1` (blocks are executed in height order, whatever order they were decided in;
+//! the executor is handed what is decided up to where instances are known, so that it need not wait for us between two),
+//! `RP-O2` (recording and execution run beside each other; a height is committed, and its clients are answered, when it
+//! and everything below is both recorded and executed).
+//! Limits: at most [`UNRECORDED_MAX`] heights are handed to the executor ahead of the journal, and decided blocks lie at
+//! most `window + 1` above the tip, apart from those that recovery found.
 
 use std::collections::BTreeMap;
 
@@ -15,12 +16,12 @@ use crate::{
 
 use super::mempool::Key;
 
-/// How many executed heights may wait for the journal before execution waits too.
+/// How many heights that the executor was handed may wait for the journal before execution waits too.
 pub(super) const UNRECORDED_MAX: usize = 64;
 
 /// What came of a height.
 struct Progress {
-    /// Gone once it is being executed.
+    /// Gone once the executor has it.
     block: Option<Block>,
     keys: Vec<Key>,
     is_recorded: bool,
@@ -32,13 +33,14 @@ pub(super) struct Order {
     /// Up to here everything is decided.
     through: Height,
     heights: BTreeMap<Height, Progress>,
-    executing: Option<Height>,
+    /// Up to here the executor was handed everything.
+    handed: Height,
 }
 
 impl Order {
     /// Nothing is decided above `executed`.
     pub(super) fn new(executed: Height) -> Self {
-        Self { through: executed, heights: BTreeMap::new(), executing: None }
+        Self { through: executed, heights: BTreeMap::new(), handed: executed }
     }
 
     /// Takes a decided block; returns its commands' keys. `None` when the height was decided before.
@@ -59,23 +61,25 @@ impl Order {
         Some(keys)
     }
 
-    /// The block to execute above `executed`, if it is decided and nothing is being executed (`RP-O1`).
-    pub(super) fn next_to_execute(&mut self, executed: Height) -> Option<Block> {
-        let unrecorded = self.heights.values().take(UNRECORDED_MAX).take_while(|progress| progress.is_executed).count();
-        if self.executing.is_some() || unrecorded >= UNRECORDED_MAX {
+    /// The next block for the executor, if it is decided and not above `last` (`RP-O1`).
+    pub(super) fn next_to_execute(&mut self, last: Height) -> Option<Block> {
+        let is_handed = |progress: &&Progress| progress.block.is_none();
+        let unrecorded = self.heights.values().take(UNRECORDED_MAX).take_while(is_handed).count();
+        let next = self.handed.next();
+        if next > last || unrecorded >= UNRECORDED_MAX {
             return None;
         }
-        let block = self.heights.get_mut(&executed.next())?.block.take()?;
-        self.executing = Some(block.height);
+        let block = self.heights.get_mut(&next)?.block.take()?;
+        self.handed = next;
         Some(block)
     }
 
     /// Notes an execution; returns the block's keys in order.
     ///
     /// # Panics
-    /// If that height was not being executed.
+    /// If the executor was not handed that height.
     pub(super) fn executed(&mut self, height: Height) -> Vec<Key> {
-        assert_eq!(self.executing.take(), Some(height), "executed a height that was not asked for");
+        assert!(height <= self.handed, "executed a height that was not asked for");
         self.heights.get_mut(&height).map_or_else(Vec::new, |progress| {
             progress.is_executed = true;
             std::mem::take(&mut progress.keys)

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Dice;
 use crate::{
     app::{Command, kv},
-    crypto::Transcript,
+    config::{ClientSignatures, Genesis},
+    crypto::{SecretKey, Transcript},
     replica::Ticket,
     types::Digest,
 };
@@ -14,8 +15,10 @@ use crate::{
 const KEYS: u64 = 10;
 
 /// All clients. Each has one command, and asks until it is told that it is committed.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Clients {
+    chain: Digest,
+    signatures: ClientSignatures,
     commands: BTreeMap<Digest, Command>,
     waiting: BTreeSet<Digest>,
     /// Which node was asked under which ticket for which command.
@@ -24,17 +27,30 @@ pub struct Clients {
 }
 
 impl Clients {
+    /// Those of a world.
+    pub fn of(genesis: &Genesis) -> Self {
+        Self {
+            chain: genesis.chain_id(),
+            signatures: genesis.client_signatures,
+            commands: BTreeMap::new(),
+            waiting: BTreeSet::new(),
+            tickets: BTreeMap::new(),
+            last_ticket: 0,
+        }
+    }
+
     /// A new client with a new command, which writes a value of so many bytes; returns the command's id. No two commands are equal.
     pub fn arrive(&mut self, value_bytes: usize, dice: &mut Dice) -> Digest {
         let number = self.commands.len() as u64 + 1;
         let key = format!("key {}", dice.below(KEYS));
         let mut value = number.to_le_bytes().to_vec();
         value.resize(value.len().max(value_bytes), 7);
-        let command = Command {
-            client: Transcript::new("client").number(number).finish(),
-            sequence: 0,
-            expires_at_height: None,
-            body: kv::put(key.as_bytes(), &value),
+        let (client, body) = (Transcript::new("client").number(number).finish(), kv::put(key.as_bytes(), &value));
+        let command = match self.signatures {
+            ClientSignatures::Off => Command { client, sequence: 0, expires_at_height: None, body, signature: None },
+            ClientSignatures::Required => {
+                Command::signed(&SecretKey::from_seed(client.as_bytes()), &self.chain, 0, None, body)
+            }
         };
         let id = command.id();
         self.commands.insert(id, command);

@@ -5,7 +5,7 @@
 //! them all.
 
 use super::{Amnesia, Faults, Lie, Scenario, Violation, run};
-use crate::{protocol::ProtocolName, types::planted};
+use crate::{config::ClientSignatures, protocol::ProtocolName, types::planted};
 
 /// A bug.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +32,7 @@ struct Where {
     faults: Faults,
     window: u64,
     checkpoint_interval: Option<u64>,
+    client_signatures: ClientSignatures,
     value_bytes: usize,
     amnesia: Amnesia,
 }
@@ -44,9 +45,18 @@ const fn bug(name: &'static str, what: &'static str, found_by: &'static str, see
 }
 
 const fn honest(faults: Faults) -> Where {
-    let (protocol, checkpoint_interval) = (ProtocolName::Streamlette, None);
-    let (window, value_bytes, amnesia) = (1, 8, Amnesia::Never);
-    Where { protocol, validators: 4, liars: 0, lie: None, faults, window, checkpoint_interval, value_bytes, amnesia }
+    Where {
+        protocol: ProtocolName::Streamlette,
+        validators: 4,
+        liars: 0,
+        lie: None,
+        faults,
+        window: 1,
+        checkpoint_interval: None,
+        client_signatures: ClientSignatures::Off,
+        value_bytes: 8,
+        amnesia: Amnesia::Never,
+    }
 }
 
 /// Disks rot, and payloads are bodies of their own.
@@ -78,6 +88,10 @@ const fn pbft_with_lie(lie: Lie, faults: Faults) -> Where {
 const fn pbft_with_amnesia(faults: Faults) -> Where {
     // Narrow, so that the silence at heights is soon over.
     Where { amnesia: Amnesia::Rejoins, window: 1, checkpoint_interval: Some(2), ..pbft(faults) }
+}
+
+const fn signed(place: Where) -> Where {
+    Where { client_signatures: ClientSignatures::Required, ..place }
 }
 
 /// Why a bug cannot be planted.
@@ -114,10 +128,10 @@ pub fn with<T>(bug: Option<&'static str>, act: impl FnOnce() -> T) -> T {
 impl Bug {
     /// What is played to find it.
     pub fn scenario(&self) -> Scenario {
-        let Where { protocol, validators, liars, lie, faults, window, checkpoint_interval, value_bytes, amnesia } =
-            self.place;
-        let drawn = Scenario { protocol, is_swarm: true, ..Scenario::default() };
-        Scenario { validators, liars, lie, faults, window, checkpoint_interval, value_bytes, amnesia, ..drawn }
+        let Where { protocol, validators, liars, lie, faults, window, value_bytes, amnesia, .. } = self.place;
+        let Where { checkpoint_interval, client_signatures, .. } = self.place;
+        let drawn = Scenario { protocol, checkpoint_interval, client_signatures, ..Scenario::default() };
+        Scenario { validators, liars, lie, faults, window, value_bytes, amnesia, is_swarm: true, ..drawn }
     }
 
     /// Plays seeds from 0 on until something is found; how many it took, and what.
@@ -147,6 +161,13 @@ pub const BUGS: &[Bug] = &[
     bug("any-leader", "messages of others than the leader are taken", "one-vote", 20, with_lie(Lie::Usurper, LIGHT)),
     bug("any-signature", "signatures need not hold", "certificate", 20, with_lie(Lie::Forger, LIGHT)),
     bug("never-validate", "the application is not asked", "validity", 20, with_lie(Lie::Poisoner, LIGHT)),
+    bug(
+        "unsigned-command",
+        "clients' signatures need not hold",
+        "validity",
+        20,
+        signed(with_lie(Lie::Poisoner, LIGHT)),
+    ),
     bug("any-payload", "the payload need not be that of the header", "certificate", 20, with_lie(Lie::Poisoner, LIGHT)),
     bug(
         "window-off-by-one",

@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use super::{Faults, liar::Lie};
 use crate::{
+    config::ClientSignatures,
     protocol::ProtocolName,
     types::{Digest, Height, Time},
 };
@@ -31,6 +32,8 @@ pub struct Scenario {
     pub window: u64,
     /// After how many heights checkpoints are signed; `None`: as genesis has it.
     pub checkpoint_interval: Option<u64>,
+    /// Whether clients sign their commands (`OB-11`).
+    pub client_signatures: ClientSignatures,
     /// What goes wrong.
     pub faults: Faults,
     /// Whether the seed draws which of the faults exist and how strong they are, with `faults` as the most.
@@ -54,6 +57,7 @@ impl Default for Scenario {
             value_bytes: 8,
             window: 1,
             checkpoint_interval: None,
+            client_signatures: ClientSignatures::Off,
             faults: Faults::LIGHT,
             is_swarm: false,
             amnesia: Amnesia::Never,

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     app::{Block, Command, Payload, kv},
-    config::{ApplicationName, Genesis},
+    config::{ApplicationName, ClientSignatures, Genesis},
     crypto::SecretKey,
     protocol::{self, ProtocolName, Timing},
     replica::{self, Peer, wire::Frame},
@@ -32,6 +32,7 @@ fn node() -> Node {
         command_bytes_max: 1 << 12,
         checkpoint_interval: None,
         validators: vec![Validator { public_key: key.public_key(), power: Power::new(1) }],
+        client_signatures: ClientSignatures::Off,
     };
     let identity = Identity { index: 0, key, peers: vec![Some(ValidatorIndex::new(0))], ahead: Duration::ZERO };
     Node::start(&Arc::new(genesis), &identity, None, Timing::default()).unwrap().0
@@ -39,7 +40,7 @@ fn node() -> Node {
 
 fn command(number: u64) -> Command {
     let body = kv::put(b"key", &number.to_le_bytes());
-    Command { client: Digest::new([1; 32]), sequence: number, expires_at_height: None, body }
+    Command { client: Digest::new([1; 32]), sequence: number, expires_at_height: None, body, signature: None }
 }
 
 /// Executes a block with these commands behind the ordering brain's back, as an earlier life did.

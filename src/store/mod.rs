@@ -19,8 +19,10 @@ pub enum Table {
     State,
     /// Hashes that authenticate [`Table::State`].
     Authentication,
-    /// Command id → height and receipt; client and sequence → the id that holds them.
+    /// Client and sequence → the command that holds them, and what it came to.
     Replies,
+    /// Command id → height and receipt, in groups of heights.
+    Fates,
     /// Height → header, certificate and payload of a committed block.
     Blocks,
     /// Height → receipts of its commands.
@@ -31,11 +33,11 @@ pub enum Table {
 
 impl Table {
     /// How many there are.
-    const COUNT: usize = 6;
+    const COUNT: usize = 7;
 
     /// All of them.
     pub const ALL: [Self; Self::COUNT] =
-        [Self::State, Self::Authentication, Self::Replies, Self::Blocks, Self::Receipts, Self::Meta];
+        [Self::State, Self::Authentication, Self::Replies, Self::Fates, Self::Blocks, Self::Receipts, Self::Meta];
 
     /// Its place in [`Self::ALL`].
     const fn position(self) -> usize {
@@ -43,9 +45,10 @@ impl Table {
             Self::State => 0,
             Self::Authentication => 1,
             Self::Replies => 2,
-            Self::Blocks => 3,
-            Self::Receipts => 4,
-            Self::Meta => 5,
+            Self::Fates => 3,
+            Self::Blocks => 4,
+            Self::Receipts => 5,
+            Self::Meta => 6,
         }
     }
 
@@ -55,6 +58,7 @@ impl Table {
             Self::State => "state",
             Self::Authentication => "authentication",
             Self::Replies => "replies",
+            Self::Fates => "fates",
             Self::Blocks => "blocks",
             Self::Receipts => "receipts",
             Self::Meta => "meta",

@@ -29,6 +29,7 @@ mod partitions;
 mod pauses;
 mod proofs;
 mod rejoin;
+mod signed;
 mod soak;
 mod supervision;
 #[path = "../../examples/trust_no_node/client.rs"]

@@ -62,7 +62,7 @@ fn a_client_that_trusts_no_node_is_not_deceived() {
         cluster.put(0, &format!("other-{number}"), "noise").unwrap();
     }
     let old = Height::new(cluster.put(0, "account", "poor").unwrap());
-    let stale = cluster.json(0, &format!("/v1/kv/account?proof=true&at_least={old}")).unwrap();
+    let stale = cluster.json(0, &format!("/v1/kv/account?proof=true&at_least={old}&timeout_ms=60000")).unwrap();
     let written = Height::new(cluster.put(0, "account", "rich").unwrap());
 
     for node in &nodes {
@@ -71,7 +71,18 @@ fn a_client_that_trusts_no_node_is_not_deceived() {
         assert_eq!(read(&genesis, &[node], b"nobody", written).unwrap().value, None, "absence is proven as well");
     }
 
-    let other = cluster.json(0, "/v1/kv/other-7?proof=true").unwrap();
+    let other = cluster.json(0, "/v1/kv/other-7?proof=true&timeout_ms=60000").unwrap();
+    // What the validators have signed of the state, and where that says of which history it is.
+    let is_long = cluster.json(0, "/v1/status").unwrap()["protocol"] == "pbft";
+    let attested = move |answer: &mut Value, member: &str, change: &dyn Fn(&mut Value)| {
+        let attestation = &mut answer["attestation"];
+        change(match (is_long, member) {
+            (true, "history") => &mut attestation["checkpoint"]["checkpoint"]["history"],
+            (true, _) => &mut attestation["checkpoint"]["checkpoint"]["stable"]["vouchers"],
+            (false, "history") => &mut attestation["history"]["history"],
+            (false, _) => &mut attestation["history"]["certificate"]["streamlette"]["votes"],
+        });
+    };
     let lies: [(&str, Edit); 9] = [
         ("another value", Box::new(|answer| answer["value"] = hex::encode("poor").into())),
         ("no value", Box::new(|answer| answer["value"] = Value::Null)),
@@ -87,13 +98,10 @@ fn a_client_that_trusts_no_node_is_not_deceived() {
         ("a later height", Box::new(|answer| answer["header"]["height"] = 1_000_000.into())),
         (
             "a history of its own",
-            Box::new(|answer| answer["attestation"]["history"]["history"] = "ab".repeat(32).into()),
+            Box::new(move |answer| attested(answer, "history", &|history| *history = "ab".repeat(32).into())),
         ),
         ("too few votes", {
-            Box::new(|answer| {
-                let certificate = &mut answer["attestation"]["history"]["certificate"]["streamlette"];
-                certificate["votes"].as_array_mut().unwrap().truncate(1);
-            })
+            Box::new(move |answer| attested(answer, "votes", &|votes| votes.as_array_mut().unwrap().truncate(1)))
         }),
     ];
     for (name, lie) in lies {
@@ -112,7 +120,7 @@ fn a_client_that_trusts_no_node_is_not_deceived() {
 fn a_proven_read_is_checked_without_any_node() {
     let cluster = Cluster::start(&[]);
     let height = cluster.put(0, "proven", "value").unwrap();
-    let text = cluster.get(3, &format!("/v1/kv/proven?proof=true&at_least={height}")).unwrap();
+    let text = cluster.get(3, &format!("/v1/kv/proven?proof=true&at_least={height}&timeout_ms=60000")).unwrap();
     let (file, genesis) = (cluster.dir().join("proof.json"), cluster.genesis());
     let verify = |text: &str| {
         std::fs::write(&file, text).unwrap();
@@ -126,5 +134,17 @@ fn a_proven_read_is_checked_without_any_node() {
 
     let forged = verify(&text.replace(&hex::encode("value"), &hex::encode("other")));
     assert_eq!(forged.status.code(), Some(1), "another value is not proven");
+
+    let is_long = cluster.json(0, "/v1/status").unwrap()["protocol"] == "pbft";
+    if is_long {
+        // The read moved the chain to its first checkpoint.
+        let text = cluster.get(3, "/v1/checkpoint").unwrap();
+        let stable = verify(&text);
+        assert!(stable.status.success(), "{}", String::from_utf8_lossy(&stable.stderr));
+        let said: Value = serde_json::from_slice(&stable.stdout).unwrap();
+        assert_eq!(said["height"], cluster.json(3, "/v1/status").unwrap()["stable_height"]);
+        let root = said["state_root"].as_str().unwrap();
+        assert_eq!(verify(&text.replace(root, &"ab".repeat(32))).status.code(), Some(1), "another state is not signed");
+    }
     cluster.stop();
 }

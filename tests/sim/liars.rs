@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use thalweg::sim::{Faults, Lie, Scenario};
+use thalweg::{
+    config::ClientSignatures,
+    sim::{Faults, Lie, Scenario},
+};
 
 use crate::play::{play, play_and};
 
@@ -38,6 +41,14 @@ fn coalitions_in_larger_clusters_achieve_nothing() {
 #[test]
 fn liars_in_a_window_of_several_heights_achieve_nothing() {
     play(&Scenario { window: 4, liars: 1, faults: Faults::HEAVY, is_swarm: true, ..Scenario::default() }, 15);
+}
+
+/// `OB-11`: nobody orders in a client's name, whatever the faults.
+#[test]
+fn where_clients_sign_nobody_orders_for_them() {
+    let signed = Scenario { client_signatures: ClientSignatures::Required, ..one(Lie::Poisoner) };
+    play(&signed, 8);
+    play(&Scenario { lie: None, faults: Faults::HEAVY, ..signed }, 8);
 }
 
 /// Whoever leads with two values, and is then gone, is found out: what it left behind must be sorted out with both.

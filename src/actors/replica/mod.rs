@@ -109,6 +109,9 @@ pub struct Replica {
     /// The journal's records of instances that were live at the last stop.
     records: BTreeMap<Digest, Vec<Record>>,
     live: BTreeMap<Height, Port<decider::Decider>>,
+    /// What the executor answered before an earlier answer was taken in: of several that are ready at once, the runtime
+    /// takes any first.
+    executed: BTreeMap<Height, executor::Executed>,
     waiting: HashMap<Ticket, FateSender>,
     next_ticket: u64,
     armed: Option<Time>,
@@ -127,6 +130,7 @@ impl Replica {
             ports,
             records,
             live: BTreeMap::new(),
+            executed: BTreeMap::new(),
             waiting: HashMap::new(),
             next_ticket: 0,
             armed: None,
@@ -218,6 +222,7 @@ impl Replica {
             }
             Effect::Keep { stable } => {
                 tracing::debug!(height = %stable.checkpoint.height, "a checkpoint is stable");
+                self.ports.stable.send_replace(Some(stable.clone()));
                 self.ports.storage.append(vec![Entry::Stable(stable)], || {});
             }
             Effect::Accuse { evidence, .. } => self.prove(evidence),
@@ -334,13 +339,21 @@ impl Replica {
     fn execute(&mut self, block: Block, instance: Digest, ctx: &mut Context<Self>) {
         let executed = self.ports.executor.ask(executor::Execute { block, instance }).into_actor(self);
         ctx.spawn(executed.map(|executed, replica, ctx| {
-            let Ok(executor::Executed { header, receipts, turn }) = executed else { return };
-            let height = header.height;
-            replica.step(Input::Executed { header, receipts, turn }, ctx);
-            for live in replica.live.keys() {
-                replica.to_decider(*live, protocol::Input::Executed { height });
+            let Ok(executed) = executed else { return };
+            replica.executed.insert(executed.header.height, executed);
+            while let Some(next) = replica.executed.remove(&replica.brain.executed().next()) {
+                replica.take_executed(next, ctx);
             }
         }));
+    }
+
+    fn take_executed(&mut self, executed: executor::Executed, ctx: &mut Context<Self>) {
+        let executor::Executed { header, receipts, turn } = executed;
+        let height = header.height;
+        self.step(Input::Executed { header, receipts, turn }, ctx);
+        for live in self.live.keys() {
+            self.to_decider(*live, protocol::Input::Executed { height });
+        }
     }
 
     fn reply(&mut self, ticket: Ticket, fate: Fate) {

@@ -9,6 +9,7 @@ use redb::{DatabaseError, ReadOnlyDatabase, ReadableDatabase as _, ReadableTable
 
 use super::{
     OnFault, OpenError, Snapshot,
+    layer::Hasher,
     store::{Base, Failed, META, definition, failed, holds},
 };
 use crate::{
@@ -52,7 +53,7 @@ impl StoreView {
         };
         let rows = Table::ALL.into_iter().map(count).collect::<Result<_, _>>()?;
         let base = Arc::new(Base::of(&database, OnFault::default())?);
-        let snapshot = Snapshot { base, layers: Vec::new(), height: None };
+        let snapshot = Snapshot { base, layers: Vec::new(), hasher: Hasher::default(), height: None };
         let tip = app::tip_height(&snapshot).and_then(|height| app::header(&snapshot, height));
         Ok(Self { was_closed: true, tip, rows })
     }

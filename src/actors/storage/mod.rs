@@ -24,6 +24,7 @@
 mod fault;
 mod gauges;
 mod journaler;
+mod layer;
 mod look;
 mod port;
 mod queue;

@@ -7,7 +7,7 @@ use redb::{AccessGuard, Database, ReadOnlyTable, ReadableDatabase, ReadableTable
 
 use super::{
     OnFault, OpenError, StorageFault,
-    snapshot::{Layer, merged},
+    layer::{Layer, merged},
 };
 use crate::{
     store::Table,
@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// The version of the format, in the store itself.
-pub(super) const VERSION: u64 = 1;
+pub(super) const VERSION: u64 = 2;
 pub(super) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("storage");
 const META_VERSION: &str = "version";
 const META_CHAIN: &str = "chain";
@@ -88,7 +88,7 @@ impl Store {
         for table in Table::ALL {
             let mut rows = transaction.open_table(definition(table)).map_err(failed)?;
             // In key order, so that neighbours are found in one page, and each row once, however often it changed.
-            for (key, value) in merged(layers, table, &[]) {
+            for (key, value) in merged(layers, table) {
                 match value {
                     Some(value) => drop(rows.insert(&key[..], &value[..]).map_err(failed)?),
                     None => drop(rows.remove(&key[..]).map_err(failed)?),

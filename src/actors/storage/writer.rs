@@ -9,7 +9,8 @@ use super::{
     OnFault, StorageFault,
     gauges::StorageGauges,
     journaler::Inbox,
-    snapshot::{Layer, Snapshot, push_layer},
+    layer::{self, Hasher, Layer},
+    snapshot::Snapshot,
     store::{Base, Store},
 };
 use crate::{store::Changes, types::Height};
@@ -28,7 +29,7 @@ pub struct WriteBehind {
 
 impl Default for WriteBehind {
     fn default() -> Self {
-        Self { after: Duration::from_secs(1), bytes: 32 << 20, bytes_max: 96 << 20 }
+        Self { after: Duration::from_secs(3), bytes: 48 << 20, bytes_max: 128 << 20 }
     }
 }
 
@@ -44,6 +45,7 @@ pub(super) struct Shared {
     committed: Condvar,
     /// There is room again.
     written: Condvar,
+    hasher: Hasher,
     gauges: Arc<StorageGauges>,
     settings: WriteBehind,
 }
@@ -72,11 +74,14 @@ impl Unwritten {
 
 impl Shared {
     pub(super) fn new(base: Base, height: Option<Height>, gauges: Arc<StorageGauges>, settings: WriteBehind) -> Self {
+        let hasher = Hasher::default();
+        let snapshot = Snapshot { base: Arc::new(base), layers: Vec::new(), hasher: hasher.clone(), height };
         Self {
-            current: RwLock::new(Arc::new(Snapshot { base: Arc::new(base), layers: Vec::new(), height })),
+            current: RwLock::new(Arc::new(snapshot)),
             unwritten: Mutex::default(),
             committed: Condvar::new(),
             written: Condvar::new(),
+            hasher,
             gauges,
             settings,
         }
@@ -89,7 +94,7 @@ impl Shared {
 
     /// Makes changes visible at once, and durable later. Waits while too much is unwritten.
     pub(super) fn commit(&self, height: Height, changes: Changes) {
-        let layer = Layer::new(changes);
+        let layer = Layer::new(changes, &self.hasher);
         let is_full = |unwritten: &mut Unwritten| {
             !unwritten.is_closed && unwritten.bytes() > 0 && unwritten.bytes() + layer.bytes > self.settings.bytes_max
         };
@@ -99,7 +104,7 @@ impl Shared {
         }
         let current = self.snapshot();
         assert!(current.height < Some(height), "height {height} is committed after {:?}", current.height);
-        push_layer(&mut unwritten.fresh, layer);
+        layer::push(&mut unwritten.fresh, layer);
         unwritten.since.get_or_insert_with(Instant::now);
         self.publish(&unwritten, current.base.clone(), Some(height));
         self.committed.notify_one();
@@ -142,9 +147,9 @@ impl Shared {
 
     fn publish(&self, unwritten: &Unwritten, base: Arc<Base>, height: Option<Height>) {
         let layers: Vec<_> = unwritten.layers().cloned().collect();
-        self.gauges.unwritten_rows.store(layers.iter().map(|layer| layer.rows as u64).sum(), Relaxed);
+        self.gauges.unwritten_rows.store(layers.iter().map(|layer| layer.rows() as u64).sum(), Relaxed);
         self.gauges.unwritten_bytes.store(unwritten.bytes() as u64, Relaxed);
-        let next = Arc::new(Snapshot { base, layers, height });
+        let next = Arc::new(Snapshot { base, layers, hasher: self.hasher.clone(), height });
         let last = std::mem::replace(&mut *self.current.write().expect(NOT_POISONED), next);
         // Perhaps the last reference to a read transaction: not to be dropped under the lock.
         drop(last);

@@ -19,7 +19,7 @@ use crate::{
     },
     app::{self, CheckError, Command, Header, Identified, Payload, Receipt},
     protocol::{Abstention, Certificate, Evidence},
-    replica::{Attestation, CertificateDocument, Fate, Notice, View},
+    replica::{Attestation, CertificateDocument, CheckpointDocument, Fate, Notice, View},
     types::{Digest, Height, Power, PublicKey, ValidatorIndex, codec},
 };
 
@@ -248,6 +248,14 @@ impl Backend for Fake {
         ready(Ok(ProvenAnswer { header, value, proof: app::Proof::default() }))
     }
 
+    fn attested_at(&self, height: Height) -> Height {
+        height.plus(3)
+    }
+
+    fn checkpoint(&self) -> Pending<Result<Option<CheckpointDocument>, Refusal>> {
+        ready(Ok(None))
+    }
+
     /// The certificate proves nothing; here it matters only which one is given.
     fn attestation(&self, header: Header) -> Pending<Result<Option<Attestation>, Refusal>> {
         let height = header.height.plus(3);
@@ -283,8 +291,16 @@ impl Backend for Fake {
         let executed = *self.heights.borrow();
         let state_root = Some(Digest::new([1; 32]));
         let abstention = self.state.lock().unwrap().abstention;
-        let view = View { executed, state_root, abstention, in_window: vec![executed.next()], ..View::default() };
-        Status { view, index: Some(ValidatorIndex::new(2)), round: 1, peers: 3 }
+        let view = View {
+            executed,
+            state_root,
+            abstention,
+            stable: Some(Height::ZERO),
+            in_window: vec![executed.next()],
+            ..View::default()
+        };
+        let (index, leader) = (Some(ValidatorIndex::new(2)), Some(ValidatorIndex::new(3)));
+        Status { view, index, round: 1, leader, peers: 3 }
     }
 
     fn validators(&self) -> Vec<ValidatorView> {
@@ -293,8 +309,14 @@ impl Backend for Fake {
     }
 
     fn peers(&self) -> Pending<Result<Vec<PeerView>, Refusal>> {
-        let (peer_id, address) = ("somebody".to_owned(), "/ip4/127.0.0.1/tcp/1".to_owned());
-        ready(Ok(vec![PeerView { peer_id, address, validator: None, height: None, last_heard_ms_ago: Some(7) }]))
+        let view = |peer_id: &str| PeerView {
+            peer_id: peer_id.to_owned(),
+            address: "/ip4/127.0.0.1/tcp/1".to_owned(),
+            validator: None,
+            height: None,
+            last_heard_ms_ago: Some(7),
+        };
+        ready(Ok(vec![view("somebody"), view("nobody")]))
     }
 
     fn examine(&self) -> Pending<Result<Examination, Refusal>> {

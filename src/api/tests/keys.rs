@@ -8,9 +8,11 @@ use super::{
     wire::{Reply, Request},
 };
 use crate::{
-    app::{self, Receipt},
+    app::{self, Receipt, SignatureError},
+    config::ClientSignatures,
+    crypto::{Check, Signable as _},
     replica::Fate,
-    types::Height,
+    types::{Digest, Height, PublicKey, Signature},
 };
 
 #[test]
@@ -186,4 +188,44 @@ fn random_keys_come_back() {
         let get = bench.get(&format!("/v1/kv/{}", escape(&key, 7)));
         proptest::prop_assert_eq!(get.body, key);
     });
+}
+
+/// `OB-11`: what the client signed is the command, and what the node says of its signature is a problem.
+#[test]
+fn a_signed_write_is_what_its_client_signed() {
+    let bench = Bench::new();
+    let signed = json!({
+        "client": "0a".repeat(32), "sequence": u64::MAX, "expires_at_height": 7, "signature": "0b".repeat(64),
+    });
+    let put = |signed: &str| Request::new("PUT", "/v1/kv/a").header("Thalweg-Signed", signed).body(b"1");
+    bench.call(&put(&signed.to_string())).json(200);
+    let command = bench.node.submitted().pop().unwrap();
+    assert_eq!((command.client, command.sequence), (Digest::new([10; 32]), u64::MAX));
+    assert_eq!((command.expires_at_height, command.signature), (Some(Height::new(7)), Some(Signature::new([11; 64]))));
+
+    bench.call(&put(&signed.to_string()).header("Idempotency-Key", "k")).problem(400, "bad-request");
+    bench.call(&put("{}")).problem(400, "bad-request");
+    for (error, slug) in [
+        (SignatureError::Missing, "unsigned"),
+        (SignatureError::Bad, "bad-signature"),
+        (SignatureError::Unwanted, "bad-signature"),
+    ] {
+        bench.node.set_mood(Mood::Answering(Err(error.into())));
+        bench.put("/v1/kv/a", b"1").problem(403, slug);
+        let batch = json!({ "commands": [{ "op": "delete", "key": "a", "signed": signed }] });
+        let results = bench.batch("/v1/commands", &batch).json(200);
+        assert_eq!(results["results"][0]["problem"]["type"], format!("urn:thalweg:problem:{slug}"));
+    }
+}
+
+/// `OB-11`: reads need nobody's key.
+#[test]
+fn a_linearizable_read_is_ordered_by_a_command_that_the_node_signs() {
+    let bench = Bench::with(|settings| settings.chain.client_signatures = ClientSignatures::Required);
+    bench.get("/v1/kv/a?consistency=linearizable").problem(404, "no-key");
+    let barrier = bench.node.submitted().pop().unwrap();
+    let key = PublicKey::new(*barrier.client.as_bytes());
+    let check =
+        Check { key, digest: barrier.view().digest(&Digest::new([9; 32])), signature: barrier.signature.unwrap() };
+    assert!(check.is_valid());
 }

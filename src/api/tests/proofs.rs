@@ -1,7 +1,10 @@
 //! `?proof=true`: when a state is attested, and what is done for it.
 
 use super::{fake::Mood, *};
-use crate::{replica::StateProofDocument, types::Octets};
+use crate::{
+    replica::{Attestation, StateProofDocument},
+    types::Octets,
+};
 
 fn document(reply: &Reply) -> StateProofDocument {
     serde_json::from_value(reply.json(200)).unwrap()
@@ -17,7 +20,7 @@ fn idle_chain_is_moved_until_the_state_is_attested() {
     assert_eq!(reply.header("thalweg-height"), Some("1"));
     assert_eq!(document.header, bench.node.header(Height::new(1)));
     assert_eq!((document.key, document.value), (Octets(b"a\xff"[..].into()), Some(Octets(b"1"[..].into()))));
-    let crate::replica::Attestation::History(certificate) = document.attestation;
+    let Attestation::History(certificate) = document.attestation else { panic!("{:?}", document.attestation) };
     assert_eq!(certificate.height, Height::new(4));
     assert_eq!(bench.node.submitted().len(), 4, "one put, and a command without effect for each height");
 }

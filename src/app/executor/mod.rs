@@ -9,6 +9,8 @@
 //!   receipt, and whatever its command wrote is taken back.
 //! * `OB-6`: block times ([`clock`]). `OB-8`: the state root covers application, replies, times and
 //!   lanes.
+//! * `OB-11`: where genesis requires it, a payload with a command that its client has not signed is invalid; the hands
+//!   check the signatures, and execution checks none.
 //! * `SL-V5`: validity is a function of the payload, its proposer and the state after height − window − 1.
 //!
 //! What is kept in memory (the tip, the time samples, pages near the state's root) is what the rows say: an executor
@@ -29,7 +31,7 @@ pub(super) use replies::Entry;
 
 use self::{clock::BlockClock, lane::Lanes};
 use super::{
-    Application, CheckError, Header, Receipt, State,
+    Application, CheckError, Header, Receipt, Signing, State,
     chain::{header, put_genesis, tip_height},
     state::Crown,
 };
@@ -73,6 +75,7 @@ struct Limits {
 pub struct Executor {
     app: Box<dyn Application>,
     limits: Limits,
+    signing: Signing,
     validators: usize,
     clock: BlockClock,
     lanes: Lanes,
@@ -108,7 +111,8 @@ impl Executor {
         let clock = BlockClock::open(rows, set.clone(), genesis.created_at_ms);
         let lanes = Lanes::open(rows, set, genesis.window);
         let tip_hash = tip.hash();
-        (Self { app, limits, validators, clock, lanes, crown, tip, tip_hash }, changes)
+        let signing = Signing::new(genesis);
+        (Self { app, limits, signing, validators, clock, lanes, crown, tip, tip_hash }, changes)
     }
 
     /// The last executed header.

@@ -1,18 +1,29 @@
 //! The memory of executed commands (`OB-4`).
 //!
-//! Three rows serve it. Under a command's id: where it was executed and what it came to, for clients. Under its
-//! *slot*, client and sequence: the id that was executed there, which is all that execution and validation read. Under
-//! a height: its entries, by which the height is forgotten `retention_heights` later. What is forgotten depends on
-//! heights alone, so all replicas agree. The digest of each remembered height is in the state root (`OB-8`).
+//! Three rows serve it. Under a command's *slot*, client and sequence: what was executed there and what it came to,
+//! which is all that execution and validation read. Under a command's id: where it was executed and what it came to,
+//! for clients. Under a height: its entries, by which the height is forgotten `retention_heights` later. What is
+//! forgotten depends on heights alone, so all replicas agree. The digest of each remembered height is in the state root
+//! (`OB-8`).
+//!
+//! Ids are random, and a row at a random place of a large table costs a page of its own. So rows by id lie in groups of
+//! [`GROUP_HEIGHTS`], where the latest are neighbours; a client's question looks into each group.
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::super::{CommandView, Receipt, State, Status, chain::height_key};
+use super::super::{
+    CommandView, Receipt, State, Status,
+    chain::{height_key, tip_height},
+};
 use crate::{
     crypto::Transcript,
     store::{Rows, Table},
     types::{Digest, Height, codec},
 };
+
+/// How many heights share a group of [`Table::Fates`].
+const GROUP_HEIGHTS: u64 = 4096;
 
 /// One command of a height in its row of [`Table::Receipts`].
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -35,6 +46,7 @@ pub(super) struct Reply {
 pub(super) struct Holder {
     pub id: Digest,
     pub height: Height,
+    pub receipt: Receipt,
 }
 
 impl Entry {
@@ -48,9 +60,15 @@ impl Entry {
     }
 }
 
-/// What is remembered of the command with this id.
+/// What is remembered of the command with this id. Looks into each group that there is, the latest first.
 pub(super) fn reply(rows: &dyn Rows, id: &Digest) -> Option<Reply> {
-    Some(decode(&rows.get(Table::Replies, id.as_bytes())?))
+    let mut oldest = None;
+    rows.scan(Table::Fates, &[], &mut |key, _| {
+        oldest = key.first_chunk().map(|group| u64::from_be_bytes(*group));
+        false
+    });
+    let latest = tip_height(rows)?.get() / GROUP_HEIGHTS;
+    (oldest?..=latest).rev().find_map(|group| Some(decode(&rows.get(Table::Fates, &fate(group, id))?)))
 }
 
 /// Which command is remembered as executed under a command's client and sequence.
@@ -61,12 +79,13 @@ pub(super) fn holder(rows: &dyn Rows, command: &CommandView<'_>) -> Option<Holde
 /// Remembers a command at once, so that a later one of the same block finds it.
 pub(super) fn remember(state: &mut State<'_>, height: Height, entry: &Entry) {
     let rows = state.rows();
+    let Entry { id, client, sequence, receipt } = entry.clone();
     if entry.is_executed() {
-        let holder = Holder { id: entry.id, height };
-        rows.put(Table::Replies, slot(&entry.client, entry.sequence).to_vec(), codec::encode(&holder));
+        let holder = Holder { id, height, receipt: receipt.clone() };
+        rows.put(Table::Replies, slot(&client, sequence).to_vec(), codec::encode(&holder));
     }
-    let reply = Reply { height, receipt: entry.receipt.clone() };
-    rows.put(Table::Replies, entry.id.as_bytes().to_vec(), codec::encode(&reply));
+    let reply = Reply { height, receipt };
+    rows.put(Table::Fates, fate_at(height, &id).to_vec(), codec::encode(&reply));
 }
 
 /// Closes a height: its entries by height, and their digest in the state.
@@ -84,11 +103,13 @@ pub(super) fn forget(state: &mut State<'_>, height: Height) {
         let rows = state.rows();
         if entry.is_executed() {
             rows.delete(Table::Replies, slot(&entry.client, entry.sequence).to_vec());
-        } else if reply(rows, &entry.id).is_none_or(|reply| reply.height != height) {
-            // The same command came again later and is remembered from there.
-            continue;
         }
-        rows.delete(Table::Replies, entry.id.as_bytes().to_vec());
+        let key = fate_at(height, &entry.id);
+        // One that was not executed may have come again since; then it is remembered from there.
+        let is_of_height = |row: Bytes| decode::<Reply>(&row).height == height;
+        if entry.is_executed() || rows.get(Table::Fates, &key).is_some_and(is_of_height) {
+            rows.delete(Table::Fates, key.to_vec());
+        }
     }
     state.delete_system(&name(height));
 }
@@ -98,6 +119,18 @@ fn slot(client: &Digest, sequence: u64) -> [u8; 40] {
     slot[..32].copy_from_slice(client.as_bytes());
     slot[32..].copy_from_slice(&sequence.to_be_bytes());
     slot
+}
+
+/// The key of [`Table::Fates`] for a command of a height.
+fn fate_at(height: Height, id: &Digest) -> [u8; 40] {
+    fate(height.get() / GROUP_HEIGHTS, id)
+}
+
+fn fate(group: u64, id: &Digest) -> [u8; 40] {
+    let mut key = [0; 40];
+    key[..8].copy_from_slice(&group.to_be_bytes());
+    key[8..].copy_from_slice(id.as_bytes());
+    key
 }
 
 fn name(height: Height) -> Vec<u8> {

@@ -7,6 +7,7 @@ use super::{
     Executor, replies,
 };
 use crate::{
+    crypto::Check,
     protocol::Verdict,
     store::Rows,
     types::{Height, ValidatorIndex, planted},
@@ -17,10 +18,18 @@ impl Executor {
     ///
     /// It may if it is within the size limit, is the canonical encoding of a [`crate::app::Payload`] that names its
     /// proposer, and if each command passes [`Self::check`], has not expired, occurs once, and is not remembered as executed at or
-    /// below height − window − 1. Nothing above that height has a say, nor has a clock, so honest replicas agree
+    /// below height − window − 1, and if the client has signed it where genesis requires that (`OB-11`): `hold` says
+    /// whether signatures do. Nothing above that height has a say, nor has a clock, so honest replicas agree
     /// however far each has executed. Undecided while that height has not been executed here;
     /// without meaning once the height itself has been.
-    pub fn validate(&self, rows: &dyn Rows, height: Height, proposer: ValidatorIndex, payload: &[u8]) -> Verdict {
+    pub fn validate(
+        &self,
+        rows: &dyn Rows,
+        height: Height,
+        proposer: ValidatorIndex,
+        payload: &[u8],
+        hold: &mut dyn FnMut(&[Check]) -> bool,
+    ) -> Verdict {
         if payload.len() > self.limits.payload_bytes_max {
             return Verdict::Invalid;
         }
@@ -38,7 +47,14 @@ impl Executor {
         if payload.commands.iter().any(|command| self.was_executed(rows, height, settled, command)) {
             return Verdict::Invalid;
         }
-        Verdict::Valid
+        if self.are_signed(&payload.commands, hold) { Verdict::Valid } else { Verdict::Invalid }
+    }
+
+    /// `OB-11`: last, for it costs most, and all in one batch.
+    fn are_signed(&self, commands: &[CommandView<'_>], hold: &mut dyn FnMut(&[Check]) -> bool) -> bool {
+        let claims = commands.iter().map(|command| self.signing.claim(command));
+        let claims: Result<Vec<_>, _> = claims.filter_map(Result::transpose).collect();
+        claims.is_ok_and(|checks| checks.is_empty() || hold(&checks))
     }
 
     /// What can be said of commands without any state.

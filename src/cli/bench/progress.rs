@@ -15,7 +15,7 @@ use super::{
 use crate::cli::output;
 
 const INTERVAL: Duration = Duration::from_secs(1);
-const BAR: &str = "{bar:32} {pos}/{len} s  {msg}";
+const BAR: &str = "{wide_bar} {pos}/{len} s  {msg}";
 
 /// Tells a person how far it is.
 pub(super) struct Progress {

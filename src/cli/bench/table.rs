@@ -50,6 +50,7 @@ async fn measure(plan: &Plan) -> Result<Report, Failure> {
         protocol: Some(plan.protocol.as_str().to_owned()),
         application: Some(plan.application.as_str().to_owned()),
         window: Some(plan.window),
+        ..ChainArguments::default()
     };
     let mut bench = Bench::start(plan, &chain).await?;
     let report = match plan.load {

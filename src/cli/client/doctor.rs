@@ -59,11 +59,11 @@ fn text(node: &str, diagnosis: &Value) -> String {
     }
     let heading = ["VALIDATOR", "CONNECTED", "HEIGHT", "LAST HEARD"].map(str::to_owned).to_vec();
     let patient = |validator: &Value| {
-        let heard = match (validator["is_self"].as_bool(), validator["last_heard_ms_ago"].as_u64()) {
-            (Some(true), _) => "itself".to_owned(),
-            (_, Some(ms)) => format!("{}.{} s ago", ms / 1000, ms % 1000 / 100),
-            (_, None) => "-".to_owned(),
-        };
+        if validator["is_self"] == true {
+            return vec![word(&validator["index"]), "itself".to_owned(), word(&diagnosis["height"])];
+        }
+        let heard = validator["last_heard_ms_ago"].as_u64();
+        let heard = heard.map_or("-".to_owned(), |ms| format!("{}.{} s ago", ms / 1000, ms % 1000 / 100));
         vec![word(&validator["index"]), word(&validator["is_connected"]), word(&validator["height"]), heard]
     };
     let rows: Vec<_> = std::iter::once(heading).chain(list("validators").iter().map(patient)).collect();
@@ -85,6 +85,7 @@ mod tests {
         let text = text("u", &serde_json::from_str(SICK).unwrap());
         let lines: Vec<_> = text.lines().collect();
         assert_eq!(lines[..2], ["u: height 7", "  * votes missing: validator 2"]);
+        assert_eq!(lines[3], "  0          itself     7");
         assert_eq!(lines[4], "  2          yes        5       61.2 s ago");
         assert!(super::text("u", &json!({ "height": 1 })).contains("all is well"));
     }

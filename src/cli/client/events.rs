@@ -13,7 +13,10 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 use ureq::Agent;
 
-use super::{Backoff, NodeArguments, Problem};
+use super::{
+    Backoff, NodeArguments, Problem,
+    look::{field, height_first, label},
+};
 use crate::cli::{Failure, output};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -69,7 +72,7 @@ pub(in crate::cli) fn events(arguments: &EventsArguments, json: bool) -> Result<
             }
         }
         if !backoff.try_pause(patience) {
-            return Err(Failure::Failed(format!("no node tells events; the last said: {why}")));
+            return Err(Failure::Failed(format!("no node tells events, the last said: {why}; --node names others")));
         }
     }
 }
@@ -103,7 +106,7 @@ impl Follower<'_> {
         }
         let response = match request.call() {
             Ok(response) => response,
-            Err(error) => return Ok(Ended::Lost(error.to_string())),
+            Err(error) => return Ok(Ended::Lost(super::reason(&error))),
         };
         let status = response.status().as_u16();
         let mut body = response.into_body().into_with_config().limit(u64::MAX).reader();
@@ -162,12 +165,16 @@ impl Event {
     }
 
     fn text(&self) -> String {
-        let word = |value: &Value| match value {
+        let word = |name: &str, value: &Value| match value {
             // Hashes are long; who needs all of one asks for JSON.
             Value::String(text) => text.chars().take(12).collect(),
-            other => other.to_string(),
+            other => field(name, other),
         };
-        let words: Vec<_> = self.data.iter().map(|(name, value)| format!("{name} {}", word(value))).collect();
+        // Of a block those that tell it from others: its line fits on a terminal.
+        let is_shown =
+            |name: &str| self.name != "block" || !matches!(name, "instance" | "state_root" | "payload_bytes");
+        let fields = height_first(&self.data).filter(|(name, _)| is_shown(name));
+        let words: Vec<_> = fields.map(|(name, value)| format!("{} {}", label(name), word(name, value))).collect();
         format!("{:<16} {}", self.name, words.join("  ")).trim_end().to_owned()
     }
 }
@@ -211,7 +218,7 @@ mod tests {
     use super::*;
     use crate::cli::client::testing::{Answer, FakeNode, closed_port};
 
-    const THREE: &str = ": alive\n\nid: 3\nevent: block\ndata: {\"height\":3,\"hash\":\"ab\"}\n\n";
+    const THREE: &str = ": alive\n\nid: 3\nevent: block\ndata: {\"height\":3,\"hash\":\"ab\",\"state_root\":\"cd\",\"time_ms\":86403000}\n\n";
     const FOUR: &str = "event: turn_missed\ndata: {\"height\":4,\"validator\":1}\n\n\
                         id: 3\nevent: block\ndata: {\"height\":3}\n\nid: 4\nevent: block\ndata: {\"height\":4}\n\n";
 
@@ -225,7 +232,7 @@ mod tests {
         assert_eq!(
             seen,
             [
-                "block            hash ab  height 3",
+                "block            height 3  hash ab  time 1970-01-02T00:00:03Z",
                 "turn_missed      height 4  validator 1",
                 "block            height 3",
                 "block            height 4"

@@ -67,13 +67,15 @@ pub(in crate::cli) struct Request<'a> {
     pub(in crate::cli) body: &'a [u8],
     /// Makes a write safe to repeat.
     pub(in crate::cli) idempotency_key: Option<&'a str>,
+    /// What makes it so where clients sign: `Thalweg-Signed`.
+    pub(in crate::cli) signed: Option<&'a str>,
 }
 
 impl<'a> Request<'a> {
     /// A question without a body.
     pub(in crate::cli) fn get(path: impl Into<String>) -> Self {
         let path = path.into();
-        Self { method: Method::Get, path, content_type: "", body: &[], idempotency_key: None }
+        Self { method: Method::Get, path, content_type: "", body: &[], idempotency_key: None, signed: None }
     }
 }
 
@@ -215,7 +217,7 @@ impl Client {
     /// # Errors
     /// [`Trouble::Unreachable`] when it does not answer.
     pub(in crate::cli) fn ask(&self, node: &str, request: &Request<'_>) -> Result<Reply, Trouble> {
-        let unreachable = |error: ureq::Error| Trouble::Unreachable { node: node.to_owned(), error: error.to_string() };
+        let unreachable = |error: ureq::Error| Trouble::Unreachable { node: node.to_owned(), error: reason(&error) };
         let mut builder =
             http::Request::builder().uri(format!("{node}{}", request.path)).method(match request.method {
                 Method::Get => http::Method::GET,
@@ -225,6 +227,9 @@ impl Client {
             });
         if let Some(key) = request.idempotency_key {
             builder = builder.header("Idempotency-Key", key);
+        }
+        if let Some(signed) = request.signed {
+            builder = builder.header("Thalweg-Signed", signed);
         }
         let sent = match request.method {
             Method::Get | Method::Delete => {
@@ -282,6 +287,14 @@ impl Client {
     }
 }
 
+/// What a person makes of an error of the connection.
+pub(in crate::cli) fn reason(error: &ureq::Error) -> String {
+    match error {
+        ureq::Error::Io(error) => error.to_string(),
+        other => other.to_string(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{
@@ -321,6 +334,7 @@ mod tests {
             content_type: "application/octet-stream",
             body: b"1",
             idempotency_key: Some("k"),
+            signed: None,
         };
         assert!(client.ask_patiently(&request, PATIENCE).unwrap().is_success());
         let requests = node.requests();

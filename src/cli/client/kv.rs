@@ -11,10 +11,13 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use serde_json::{Value, json};
 
 use super::{
-    Agreement, Client, Method, NodeArguments, Patience, Reply, Request,
+    Agreement, Client, KeyArguments, Method, NodeArguments, Patience, Reply, Request, Term,
     replies::{Essence, RepliesArguments},
 };
-use crate::cli::{Failure, output};
+use crate::{
+    app::kv,
+    cli::{Failure, output},
+};
 
 /// Unreserved characters (RFC 3986 section 2.3) but the dot: a path segment of dots means another path.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'~');
@@ -23,7 +26,8 @@ const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   thalweg put greeting hello
-  thalweg put --node http://10.0.0.1:8700,http://10.0.0.2:8700 greeting - < file")]
+  thalweg put --node http://10.0.0.1:8700,http://10.0.0.2:8700 greeting - < file
+  thalweg put --key client.pem greeting hello   # where clients sign")]
 pub(in crate::cli) struct PutArguments {
     /// The key.
     key: String,
@@ -76,6 +80,8 @@ struct WriteArguments {
     /// Makes repeating the command harmless: the same key and content execute once [default: a random one].
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
+    #[command(flatten)]
+    key: KeyArguments,
     #[command(flatten)]
     nodes: NodeArguments,
     #[command(flatten)]
@@ -161,14 +167,22 @@ fn write(method: Method, key: &str, body: &[u8], arguments: &WriteArguments, jso
         Some(key) => key.clone(),
         None => random_key()?,
     };
+    let path = kv_path(key.as_bytes())?;
+    let client = Client::new(arguments.nodes.node.clone());
+    let signer = arguments.key.signer(&client, arguments.patience.patience())?;
+    let signed = signer.map(|signer| {
+        let term = if arguments.idempotency_key.is_some() { Term::Lasting } else { Term::Remembered };
+        let operation = if method == Method::Put { kv::put(key.as_bytes(), body) } else { kv::delete(key.as_bytes()) };
+        signer.sign(&idempotency_key, term, operation).to_string()
+    });
     let request = Request {
         method,
-        path: kv_path(key.as_bytes())?,
+        path,
         content_type: "application/octet-stream",
         body,
-        idempotency_key: Some(&idempotency_key),
+        idempotency_key: signed.is_none().then_some(&idempotency_key),
+        signed: signed.as_deref(),
     };
-    let client = Client::new(arguments.nodes.node.clone());
     let essence: Essence = |reply| [&reply.status.to_be_bytes()[..], &reply.body].concat();
     let (reply, agreement) = arguments.replies.ask(&client, &request, arguments.patience.patience(), essence)?;
     if !reply.is_success() {
@@ -250,6 +264,7 @@ mod tests {
             value: "v".into(),
             write: WriteArguments {
                 idempotency_key: None,
+                key: KeyArguments::default(),
                 nodes: NodeArguments { node: vec![lost.url(), good.url()] },
                 replies: RepliesArguments::default(),
                 patience: PatienceArguments { timeout: 0 },

@@ -1,12 +1,15 @@
-//! `thalweg peers`, `validators`, `block`, `certificate` and `command`: what one node shows.
+//! `thalweg peers`, `validators`, `block`, `certificate`, `checkpoint` and `command`: what one node shows.
 
 use std::process::ExitCode;
 
 use clap::Args;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{Client, NodeArguments, Request};
-use crate::cli::{Failure, output, table::table};
+use crate::cli::{
+    Failure, output,
+    table::{moment, table},
+};
 
 /// Show who is connected to a node.
 #[derive(Debug, Args)]
@@ -51,6 +54,15 @@ pub(in crate::cli) struct CertificateArguments {
     nodes: NodeArguments,
 }
 
+/// Print the last stable checkpoint with its proof, for `thalweg verify`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  thalweg checkpoint | thalweg verify --genesis genesis.json -")]
+pub(in crate::cli) struct CheckpointArguments {
+    #[command(flatten)]
+    nodes: NodeArguments,
+}
+
 /// Show what became of a command.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
@@ -75,14 +87,31 @@ fn id(text: &str) -> Result<String, &'static str> {
 
 /// Lists connections.
 pub(in crate::cli) fn peers(arguments: &PeersArguments, json: bool) -> Result<ExitCode, Failure> {
-    let document = ask(&arguments.nodes, "/v1/peers")?;
+    let mut document = ask(&arguments.nodes, "/v1/peers")?;
+    while let Some(after) = document["next"].as_str() {
+        let mut page = ask(&arguments.nodes, &format!("/v1/peers?after={after}"))?;
+        document["next"] = page["next"].take();
+        if let (Some(peers), Value::Array(more)) = (document["peers"].as_array_mut(), page["peers"].take()) {
+            peers.extend(more);
+        }
+    }
     show_list(&document, "peers", &["validator", "peer_id", "address"], json)
 }
 
 /// Lists validators.
 pub(in crate::cli) fn validators(arguments: &ValidatorsArguments, json: bool) -> Result<ExitCode, Failure> {
     let document = ask(&arguments.nodes, "/v1/validators")?;
-    show_list(&document, "validators", &["index", "power", "public_key", "is_self", "is_connected"], json)
+    if json {
+        return show_list(&document, "validators", &[], json);
+    }
+    // Whether a node is connected to itself is no question.
+    let mut document = document;
+    for validator in document["validators"].as_array_mut().into_iter().flatten() {
+        if validator["is_self"] == true {
+            validator["is_connected"] = "itself".into();
+        }
+    }
+    show_list(&document, "validators", &["index", "power", "is_connected", "public_key"], json)
 }
 
 /// Shows a block.
@@ -99,6 +128,12 @@ pub(in crate::cli) fn block(arguments: &BlockArguments, json: bool) -> Result<Ex
 /// Prints a certificate: JSON for people too, for it is meant for a file.
 pub(in crate::cli) fn certificate(arguments: &CertificateArguments) -> Result<ExitCode, Failure> {
     output::line(&ask(&arguments.nodes, &format!("/v1/blocks/{}/certificate", arguments.height))?)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints a checkpoint: JSON for people too.
+pub(in crate::cli) fn checkpoint(arguments: &CheckpointArguments) -> Result<ExitCode, Failure> {
+    output::line(&ask(&arguments.nodes, "/v1/checkpoint")?)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -128,7 +163,8 @@ fn show_list(document: &Value, list: &str, columns: &[&str], json: bool) -> Resu
         output::line(document)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let heading = columns.iter().map(|column| column.to_uppercase().replace('_', " ")).collect();
+    let heading =
+        columns.iter().map(|column| column.trim_start_matches("is_").to_uppercase().replace('_', " ")).collect();
     let lines = document[list].as_array().map(Vec::as_slice).unwrap_or_default();
     let rows = lines.iter().map(|line| columns.iter().map(|column| word(&line[*column])).collect());
     let rows: Vec<Vec<String>> = std::iter::once(heading).chain(rows).collect();
@@ -138,9 +174,31 @@ fn show_list(document: &Value, list: &str, columns: &[&str], json: bool) -> Resu
 
 /// One line a field; of lists the length.
 fn show_fields(document: &Value) -> Result<(), Failure> {
-    let fields = document.as_object().into_iter().flatten();
-    let rows: Vec<Vec<String>> = fields.map(|(name, value)| vec![name.replace('_', " "), word(value)]).collect();
+    let fields = document.as_object().into_iter().flat_map(height_first);
+    let rows: Vec<Vec<String>> = fields.map(|(name, value)| vec![label(name), field(name, value)]).collect();
     output::bytes(format!("{}\n", table(&rows)).as_bytes())
+}
+
+/// Members in their order, but what a person looks for first.
+pub(super) fn height_first(members: &Map<String, Value>) -> impl Iterator<Item = (&str, &Value)> {
+    let is_height = |name: &str| name == "height";
+    let height = members.get_key_value("height").into_iter();
+    let members = height.chain(members.iter().filter(move |(name, _)| !is_height(name)));
+    members.map(|(name, value)| (name.as_str(), value))
+}
+
+/// A member's name for people.
+pub(super) fn label(name: &str) -> String {
+    name.strip_suffix("_ms").filter(|_| is_moment(name)).unwrap_or(name).replace('_', " ")
+}
+
+/// A member's value for people: a moment as one.
+pub(super) fn field(name: &str, value: &Value) -> String {
+    value.as_u64().filter(|_| is_moment(name)).map_or_else(|| word(value), moment)
+}
+
+fn is_moment(name: &str) -> bool {
+    matches!(name, "time_ms" | "proposed_at_ms")
 }
 
 /// A value as a word.

@@ -7,6 +7,7 @@ mod kv;
 mod look;
 mod problem;
 mod replies;
+mod signer;
 mod status;
 mod submit;
 #[cfg(test)]
@@ -15,14 +16,15 @@ pub(super) mod testing;
 pub(super) use doctor::{DoctorArguments, doctor};
 pub(super) use events::{EventsArguments, events};
 pub(super) use http::{
-    Backoff, Client, Method, NodeArguments, Patience, Reply, Request, Trouble, base_url, is_retryable,
+    Backoff, Client, Method, NodeArguments, Patience, Reply, Request, Trouble, base_url, is_retryable, reason,
 };
 pub(super) use kv::{DeleteArguments, GetArguments, PutArguments, delete, get, kv_path, put};
 pub(super) use look::{
-    BlockArguments, CertificateArguments, CommandArguments, PeersArguments, ValidatorsArguments, block, certificate,
-    command, peers, validators,
+    BlockArguments, CertificateArguments, CheckpointArguments, CommandArguments, PeersArguments, ValidatorsArguments,
+    block, certificate, checkpoint, command, peers, validators,
 };
 pub(super) use problem::Problem;
 use replies::Agreement;
+pub(super) use signer::{KeyArguments, Signer, Term};
 pub(super) use status::{StatusArguments, status};
 pub(super) use submit::{SubmitArguments, submit};

@@ -38,6 +38,13 @@ impl Problem {
     }
 }
 
+impl Problem {
+    /// Whether the node takes signed commands only, and this one was not.
+    pub(in crate::cli) fn is_unsigned(&self) -> bool {
+        self.uri.as_deref() == Some("urn:thalweg:problem:unsigned")
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.title)?;
@@ -51,7 +58,11 @@ impl fmt::Display for Problem {
         if let Some(id) = &self.id {
             write!(f, ", command {id}")?;
         }
-        f.write_str(")")
+        f.write_str(")")?;
+        if self.is_unsigned() {
+            f.write_str("; --key FILE signs it, `thalweg keygen FILE` makes a key")?;
+        }
+        Ok(())
     }
 }
 
@@ -67,6 +78,16 @@ mod tests {
         assert_eq!(problem.to_string(), "There is no room: the mempool is full (429 from http://a:1)");
         let problem = Problem::read(504, br#"{"title":"Too late","id":"ab"}"#, "http://a:1");
         assert_eq!(problem.to_string(), "Too late (504 from http://a:1, command ab)");
+    }
+
+    #[test]
+    fn says_what_to_do_where_clients_sign() {
+        let body = br#"{"type":"urn:thalweg:problem:unsigned","title":"Signed commands only"}"#;
+        let problem = Problem::read(403, body, "n").to_string();
+        assert_eq!(
+            problem,
+            "Signed commands only (403 from n); --key FILE signs it, `thalweg keygen FILE` makes a key"
+        );
     }
 
     #[test]

@@ -236,19 +236,25 @@ struct Question {
     request: Request<'static>,
     body: Vec<u8>,
     idempotency_key: Option<String>,
+    signed: Option<String>,
 }
 
 impl From<&Request<'_>> for Question {
     fn from(request: &Request<'_>) -> Self {
         let Request { method, path, content_type, .. } = request;
-        let bare = Request { method: *method, path: path.clone(), content_type, body: &[], idempotency_key: None };
-        Self { request: bare, body: request.body.to_vec(), idempotency_key: request.idempotency_key.map(str::to_owned) }
+        Self {
+            request: Request { method: *method, content_type, ..Request::get(path.clone()) },
+            body: request.body.to_vec(),
+            idempotency_key: request.idempotency_key.map(str::to_owned),
+            signed: request.signed.map(str::to_owned),
+        }
     }
 }
 
 impl Question {
     fn request(&self) -> Request<'_> {
-        Request { body: &self.body, idempotency_key: self.idempotency_key.as_deref(), ..self.request.clone() }
+        let (idempotency_key, signed) = (self.idempotency_key.as_deref(), self.signed.as_deref());
+        Request { body: &self.body, idempotency_key, signed, ..self.request.clone() }
     }
 }
 

@@ -101,7 +101,12 @@ fn row(node: &str, answer: &Result<Value, Trouble>) -> Vec<String> {
         Ok(status) => status,
         Err(trouble) => {
             let unknown = std::iter::repeat_n("-".to_owned(), 6);
-            return std::iter::once(node.to_owned()).chain(unknown).chain([trouble.to_string()]).collect();
+            // The node stands at the beginning of the line.
+            let why = match trouble {
+                Trouble::Unreachable { error, .. } => error.clone(),
+                Trouble::Problem(problem) => problem.to_string(),
+            };
+            return std::iter::once(node.to_owned()).chain(unknown).chain([why]).collect();
         }
     };
     let show = |value: &Value| match value {

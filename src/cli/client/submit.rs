@@ -7,14 +7,19 @@ use std::{
     process::ExitCode,
 };
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use bytes::Bytes;
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
 use super::{
-    Client, Method, NodeArguments, Request,
+    Client, KeyArguments, Method, NodeArguments, Request, Signer, Term,
     kv::{PatienceArguments, random_key},
 };
-use crate::cli::{Failure, output, table::table};
+use crate::{
+    app::kv,
+    cli::{Failure, output, table::table},
+};
 
 /// Far above what a node takes; it says itself how much that is.
 const BATCH_BYTES_MAX: u64 = 64 << 20;
@@ -35,6 +40,8 @@ pub(in crate::cli) struct SubmitArguments {
     /// What to wait for.
     #[arg(long, value_enum, default_value_t = Wait::Committed)]
     wait: Wait,
+    #[command(flatten)]
+    key: KeyArguments,
     #[command(flatten)]
     nodes: NodeArguments,
     #[command(flatten)]
@@ -58,10 +65,18 @@ impl Wait {
 
 /// Submits them and says what became of each. Fails unless all came as far as was waited for.
 pub(in crate::cli) fn submit(arguments: &SubmitArguments, json: bool) -> Result<ExitCode, Failure> {
-    let name = arguments.file.display().to_string();
+    let name = match arguments.file.as_path() {
+        file if file == Path::new("-") => "standard input".to_owned(),
+        file => file.display().to_string(),
+    };
     let text = read(&arguments.file).map_err(|error| Failure::failed(&name, error))?;
     let mut commands = parse(&text).map_err(|what| Failure::Usage(format!("{name}: {what}")))?;
-    give_keys(&mut commands, &random_key()?);
+    let client = Client::new(arguments.nodes.node.clone());
+    let random = random_key()?;
+    give_keys(&mut commands, &random);
+    if let Some(signer) = arguments.key.signer(&client, arguments.patience.patience())? {
+        sign(&mut commands, &signer, &random).map_err(|what| Failure::Usage(format!("{name}: {what}")))?;
+    }
     let body = json!({ "commands": commands }).to_string();
     let request = Request {
         method: Method::Post,
@@ -69,8 +84,8 @@ pub(in crate::cli) fn submit(arguments: &SubmitArguments, json: bool) -> Result<
         content_type: "application/json",
         body: body.as_bytes(),
         idempotency_key: None,
+        signed: None,
     };
-    let client = Client::new(arguments.nodes.node.clone());
     let reply = client.ask_patiently(&request, arguments.patience.patience())?;
     if !reply.is_success() {
         return Err(Failure::Refused(reply.problem()));
@@ -133,6 +148,37 @@ fn give_keys(commands: &mut [Value], random: &str) {
     }
 }
 
+/// Commands get a signature in place of their idempotency keys.
+fn sign(commands: &mut [Value], signer: &Signer, random: &str) -> Result<(), String> {
+    for (at, command) in commands.iter_mut().enumerate() {
+        let operation = operation(command);
+        let operation =
+            operation.ok_or_else(|| format!("command {} is no put with key and value, and no delete", at + 1))?;
+        let Some(members) = command.as_object_mut() else { continue };
+        let name = members.remove("idempotency_key");
+        let name = name.as_ref().and_then(Value::as_str).unwrap_or_default();
+        let term = if name.starts_with(random) { Term::Remembered } else { Term::Lasting };
+        members.insert("signed".to_owned(), signer.sign(name, term, operation));
+    }
+    Ok(())
+}
+
+/// What a node will read from a command, in the application's encoding.
+fn operation(command: &Value) -> Option<Bytes> {
+    let key = command["key"].as_str()?.as_bytes();
+    match command["op"].as_str()? {
+        "put" => {
+            let value = command["value"].as_str()?;
+            match command["encoding"].as_str().unwrap_or("utf8") {
+                "base64" => Some(kv::put(key, &BASE64_STANDARD.decode(value).ok()?)),
+                _ => Some(kv::put(key, value.as_bytes())),
+            }
+        }
+        "delete" => Some(kv::delete(key)),
+        _ => None,
+    }
+}
+
 fn shown(results: &[Value]) -> String {
     let heading = ["", "STATUS", "HEIGHT", "ID", ""].map(str::to_owned).to_vec();
     let row = |(at, result): (usize, &Value)| {
@@ -186,7 +232,8 @@ mod tests {
             });
             let nodes = NodeArguments { node: vec![node.url(), node.url()] };
             let patience = PatienceArguments { timeout: 5 };
-            let arguments = SubmitArguments { file: file.clone(), wait: Wait::Committed, nodes, patience };
+            let (file, wait, key) = (file.clone(), Wait::Committed, KeyArguments::default());
+            let arguments = SubmitArguments { file, wait, key, nodes, patience };
             let done = submit(&arguments, false);
             let bodies = node.requests().into_iter().map(|seen| seen.body).collect::<Vec<_>>();
             assert_eq!(bodies[0], bodies[1]);

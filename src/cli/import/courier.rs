@@ -115,8 +115,8 @@ impl<'a> Courier<'a> {
 
     /// Submits the lines once, to the first node that takes them, and returns a verdict for each.
     fn attempt(&self, lines: &[Line]) -> Result<Vec<Verdict>, Trouble> {
-        if let [Line { key, content: Content::Raw(value), idempotency_key, .. }] = lines {
-            return self.attempt_raw(key, value, idempotency_key);
+        if let [Line { key, content: Content::Raw(value), idempotency_key, signed, .. }] = lines {
+            return self.attempt_raw(key, value, idempotency_key, signed.as_deref());
         }
         let items: Vec<&str> = lines.iter().filter_map(Line::item).collect();
         let body = format!(r#"{{"commands":[{}]}}"#, items.join(","));
@@ -126,6 +126,7 @@ impl<'a> Courier<'a> {
             content_type: "application/json",
             body: body.as_bytes(),
             idempotency_key: None,
+            signed: None,
         })?;
         if !reply.is_success() {
             // A batch of one that is too large is that line's fault; anything else is ours, and hits all.
@@ -141,10 +142,16 @@ impl<'a> Courier<'a> {
             let counts = format!("{} results for {} commands", results.results.len(), lines.len());
             return Err(unreadable(counts));
         }
-        Ok(results.results.into_iter().map(Outcome::verdict).collect())
+        results.results.into_iter().map(Outcome::verdict).collect()
     }
 
-    fn attempt_raw(&self, key: &[u8], value: &[u8], idempotency_key: &str) -> Result<Vec<Verdict>, Trouble> {
+    fn attempt_raw(
+        &self,
+        key: &[u8],
+        value: &[u8],
+        idempotency_key: &str,
+        signed: Option<&str>,
+    ) -> Result<Vec<Verdict>, Trouble> {
         let path = match kv_path(key) {
             Ok(path) => path,
             Err(failure) => return Ok(vec![Verdict::Known(Fate::Rejected(failure.to_string()))]),
@@ -154,8 +161,12 @@ impl<'a> Courier<'a> {
             path,
             content_type: "application/octet-stream",
             body: value,
-            idempotency_key: Some(idempotency_key),
+            idempotency_key: signed.is_none().then_some(idempotency_key),
+            signed,
         })?;
+        if reply.problem().is_unsigned() {
+            return Err(Trouble::Problem(reply.problem()));
+        }
         let fate = if reply.is_success() { Fate::Committed } else { Fate::Rejected(reply.problem().to_string()) };
         Ok(vec![Verdict::Known(fate)])
     }
@@ -171,13 +182,18 @@ impl Line {
 }
 
 impl Outcome {
-    fn verdict(self) -> Verdict {
+    /// # Errors
+    /// [`Trouble`] when no line will fare better.
+    fn verdict(self) -> Result<Verdict, Trouble> {
         let problem = self.problem.unwrap_or_default();
-        match self.status.as_str() {
+        if problem.is_unsigned() {
+            return Err(Trouble::Problem(problem));
+        }
+        Ok(match self.status.as_str() {
             "committed" => Verdict::Known(Fate::Committed),
             "rejected" if !is_retryable(problem.status) => Verdict::Known(Fate::Rejected(problem.to_string())),
             // Refused for now, or its fate is open: the idempotency key makes asking again safe.
             _ => Verdict::Open(problem),
-        }
+        })
     }
 }

@@ -96,7 +96,7 @@ mod tests {
 
     fn line(number: u64, key: u8) -> Line {
         let (content, idempotency_key) = (Content::Item(String::new()), String::new());
-        Line { number, key: vec![key], content, idempotency_key }
+        Line { number, key: vec![key], content, idempotency_key, signed: None }
     }
 
     fn numbers(batch: Option<Vec<Line>>) -> Vec<u64> {

@@ -8,8 +8,13 @@ use std::{
 
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use crate::types::Digest;
+use crate::{
+    app::kv,
+    cli::client::{Signer, Term},
+    types::Digest,
+};
 
 /// The longest JSON line. Nodes take much shorter ones; this one only keeps a file without line breaks out of memory.
 const LINE_BYTES_MAX: u64 = 32 << 20;
@@ -42,6 +47,17 @@ pub(super) struct Line {
     pub(super) key: Vec<u8>,
     pub(super) content: Content,
     pub(super) idempotency_key: String,
+    /// What a line that travels alone carries in place of the key, where clients sign.
+    pub(super) signed: Option<String>,
+}
+
+/// In whose name lines are ordered.
+#[derive(Clone, Debug)]
+pub(super) struct Author {
+    /// Of the whole file.
+    pub(super) digest: Digest,
+    /// Where clients sign.
+    pub(super) signer: Option<Signer>,
 }
 
 /// How a line travels.
@@ -75,24 +91,24 @@ pub(super) enum Entry {
     },
 }
 
-/// Reads a file whose digest is `digest`.
+/// Reads a file.
 ///
 /// # Errors
 /// When it cannot be opened.
 pub(super) fn entries(
     format: Format,
     file: &Path,
-    digest: Digest,
+    author: Author,
 ) -> io::Result<Box<dyn Iterator<Item = io::Result<Entry>>>> {
     let open = || File::open(file).map(|file| BufReader::with_capacity(1 << 16, file));
     Ok(match format {
-        Format::Csv => Box::new(csv_entries(open()?, open()?, digest)),
-        Format::Jsonl => Box::new(json_entries(open()?, digest)),
+        Format::Csv => Box::new(csv_entries(open()?, open()?, author)),
+        Format::Jsonl => Box::new(json_entries(open()?, author)),
     })
 }
 
 /// Reads records from `records`, and what they are numbered by from `lines`, which has the same bytes.
-fn csv_entries(records: impl io::Read, lines: impl BufRead, digest: Digest) -> impl Iterator<Item = io::Result<Entry>> {
+fn csv_entries(records: impl io::Read, lines: impl BufRead, author: Author) -> impl Iterator<Item = io::Result<Entry>> {
     let reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(records);
     let mut numbers = LineNumbers { bytes: lines, offset: 0, line: 1 };
     let mut is_first = true;
@@ -113,8 +129,11 @@ fn csv_entries(records: impl io::Read, lines: impl BufRead, digest: Digest) -> i
             return None;
         }
         Some(Ok(match record.len() {
-            2 => entry(number, record[0].to_vec(), record[1].to_vec(), &digest),
-            fields => Entry::Senseless { number, why: format!("{fields} fields; a line is key,value") },
+            2 => entry(number, record[0].to_vec(), record[1].to_vec(), &author),
+            fields => Entry::Senseless {
+                number,
+                why: format!("{fields} {}; a line is key,value", if fields == 1 { "field" } else { "fields" }),
+            },
         }))
     })
 }
@@ -160,7 +179,7 @@ struct Object {
     value: String,
 }
 
-fn json_entries(mut reader: impl BufRead, digest: Digest) -> impl Iterator<Item = io::Result<Entry>> {
+fn json_entries(mut reader: impl BufRead, author: Author) -> impl Iterator<Item = io::Result<Entry>> {
     let mut number = 0;
     std::iter::from_fn(move || {
         loop {
@@ -180,7 +199,7 @@ fn json_entries(mut reader: impl BufRead, digest: Digest) -> impl Iterator<Item 
             }
             return Some(Ok(match serde_json::from_slice(text) {
                 Ok(Pair::Object(Object { key, value }) | Pair::Array(key, value)) => {
-                    entry(number, key.into_bytes(), value.into_bytes(), &digest)
+                    entry(number, key.into_bytes(), value.into_bytes(), &author)
                 }
                 Err(_) => {
                     let why = r#"not {"key":"…","value":"…"} and not ["key","value"]"#.to_owned();
@@ -194,30 +213,41 @@ fn json_entries(mut reader: impl BufRead, digest: Digest) -> impl Iterator<Item 
 /// An item of `POST /v1/commands`.
 #[derive(Serialize)]
 struct Item<'a> {
-    idempotency_key: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    idempotency_key: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signed: Option<&'a Value>,
     op: &'static str,
     key: &'a str,
     value: &'a str,
 }
 
-fn entry(number: u64, key: Vec<u8>, value: Vec<u8>, digest: &Digest) -> Entry {
+fn entry(number: u64, key: Vec<u8>, value: Vec<u8>, author: &Author) -> Entry {
     if key.is_empty() {
         return Entry::Senseless { number, why: "the key is empty".to_owned() };
     }
-    let idempotency_key = format!("import-{digest}-{number}");
+    let idempotency_key = format!("import-{}-{number}", author.digest);
+    let signer = author.signer.as_ref();
+    let signed = signer.map(|signer| signer.sign(&idempotency_key, Term::Lasting, kv::put(&key, &value)));
     let item = match (std::str::from_utf8(&key), std::str::from_utf8(&value)) {
         (Ok(key), Ok(value)) => {
-            serde_json::to_string(&Item { idempotency_key: &idempotency_key, op: "put", key, value }).ok()
+            let name = signed.is_none().then_some(idempotency_key.as_str());
+            serde_json::to_string(&Item { idempotency_key: name, signed: signed.as_ref(), op: "put", key, value }).ok()
         }
         _ => None,
     };
     let content = item.map_or(Content::Raw(value), Content::Item);
-    Entry::Line(Line { number, key, content, idempotency_key })
+    let signed = signed.filter(|_| matches!(content, Content::Raw(_))).map(|signed| signed.to_string());
+    Entry::Line(Line { number, key, content, idempotency_key, signed })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn unsigned(digest: u8) -> Author {
+        Author { digest: Digest::new([digest; 32]), signer: None }
+    }
 
     fn show(entries: impl Iterator<Item = io::Result<Entry>>) -> Vec<String> {
         let show = |entry| match entry {
@@ -234,11 +264,11 @@ mod tests {
     }
 
     fn csv(bytes: &[u8]) -> Vec<String> {
-        show(csv_entries(bytes, bytes, Digest::new([0; 32])))
+        show(csv_entries(bytes, bytes, unsigned(0)))
     }
 
     fn json(bytes: &[u8]) -> Vec<String> {
-        show(json_entries(bytes, Digest::new([0; 32])))
+        show(json_entries(bytes, unsigned(0)))
     }
 
     #[test]
@@ -264,7 +294,7 @@ mod tests {
             let file = lines.join("\n");
             let file = file.as_bytes();
             let lines_seen = BufReader::with_capacity(chunk, file);
-            let numbers = csv_entries(file, lines_seen, Digest::new([0; 32])).map(|entry| match entry.unwrap() {
+            let numbers = csv_entries(file, lines_seen, unsigned(0)).map(|entry| match entry.unwrap() {
                 Entry::Line(line) => line.number,
                 Entry::Senseless { why, .. } => panic!("{why}"),
             });
@@ -283,7 +313,7 @@ mod tests {
         let all = csv(b"a\nb,1,2\n,1\nc,3");
         assert_eq!(
             all,
-            ["1 ! 1 fields; a line is key,value", "2 ! 3 fields; a line is key,value", "3 ! the key is empty", "4 c=3"]
+            ["1 ! 1 field; a line is key,value", "2 ! 3 fields; a line is key,value", "3 ! the key is empty", "4 c=3"]
         );
     }
 
@@ -309,7 +339,7 @@ mod tests {
     #[test]
     fn idempotency_keys_tell_files_and_lines_apart() {
         let keys = |digest: u8| -> Vec<String> {
-            let lines = csv_entries(&b"a,1\na,1\n"[..], &b"a,1\na,1\n"[..], Digest::new([digest; 32]));
+            let lines = csv_entries(&b"a,1\na,1\n"[..], &b"a,1\na,1\n"[..], unsigned(digest));
             lines
                 .map(|entry| match entry.unwrap() {
                     Entry::Line(line) => line.idempotency_key,

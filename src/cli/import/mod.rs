@@ -2,7 +2,7 @@
 //!
 //! The Idempotency-Key of a line is made of the file's digest and the line's number. So an import that is repeated,
 //! after an interruption or for no reason, submits the same commands again, and replicas answer what they have
-//! executed from memory (`OB-4`). They remember for the number of heights that genesis gives (`retention_heights`);
+//! executed from memory (`OB-4`). Where clients sign, the command's number is made of the same, and it never expires. They remember for the number of heights that genesis gives (`retention_heights`);
 //! an import that goes on later than that writes its lines again.
 //!
 //! A line waits until all earlier ones of its key have ended ([`lane`]); lines of different keys travel together, in
@@ -35,13 +35,13 @@ use std::{
 use clap::Args;
 use courier::{Courier, Delivery, Fate};
 use lane::Lanes;
-use line::{Entry, Format, Line};
+use line::{Author, Entry, Format, Line};
 use progress::Progress;
 use serde::Serialize;
 
 use super::{
     Failure,
-    client::{Client, NodeArguments},
+    client::{Client, KeyArguments, NodeArguments, Patience},
     output,
 };
 use crate::types::Digest;
@@ -69,6 +69,8 @@ pub(super) struct Arguments {
     /// For how many seconds to ask again while no node takes anything.
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(0..=86_400))]
     timeout: u64,
+    #[command(flatten)]
+    key: KeyArguments,
     #[command(flatten)]
     nodes: NodeArguments,
 }
@@ -104,7 +106,8 @@ pub(super) fn run(arguments: &Arguments, json: bool) -> Result<ExitCode, Failure
         output::line(&report)?;
     } else {
         let Report { committed, rejected, seconds, .. } = &report;
-        output::say(format_args!("{committed} lines committed, {rejected} rejected, in {seconds:.1} s"));
+        let lines = if *committed == 1 { "line" } else { "lines" };
+        output::say(format_args!("{committed} {lines} committed, {rejected} rejected, in {seconds:.1} s"));
     }
     Ok(if report.rejected == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -135,10 +138,11 @@ impl Survey {
 }
 
 fn import(arguments: &Arguments, format: Format, digest: Digest, progress: &mut Progress) -> Result<Report, Failure> {
-    let entries = line::entries(format, &arguments.file, digest);
-    let entries = entries.map_err(|error| Failure::failed(arguments.file.display(), error))?;
     let client = Client::new(arguments.nodes.node.clone());
     let patience = Duration::from_secs(arguments.timeout);
+    let signer = arguments.key.signer(&client, Patience { unreachable: patience, busy: patience })?;
+    let entries = line::entries(format, &arguments.file, Author { digest, signer });
+    let entries = entries.map_err(|error| Failure::failed(arguments.file.display(), error))?;
     let stopped = AtomicBool::new(false);
     let began = Instant::now();
     let mut report = thread::scope(|scope| {

@@ -12,7 +12,7 @@ use crate::cli::output;
 
 /// How often a line is written where no bar can be drawn.
 const LINE_INTERVAL: Duration = Duration::from_secs(2);
-const BAR: &str = "{bar:32} {human_pos}/{human_len} lines  {rate}/s  {elapsed_precise}, {eta} to go";
+const BAR: &str = "{wide_bar} {human_pos}/{human_len} lines  {rate}/s  {elapsed_precise}, {eta} to go";
 
 /// Tells a person how far it is.
 pub(super) enum Progress {

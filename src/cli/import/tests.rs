@@ -58,7 +58,10 @@ fn written(name: &str, content: &str, nodes: &[&FakeNode]) -> Written {
     let file = dir.path().join(name);
     std::fs::write(&file, content).unwrap();
     let nodes = NodeArguments { node: nodes.iter().map(|node| node.url()).collect() };
-    Written { _dir: dir, arguments: Arguments { file, format: None, in_flight: 4, timeout: 20, nodes } }
+    Written {
+        _dir: dir,
+        arguments: Arguments { file, format: None, in_flight: 4, timeout: 20, key: KeyArguments::default(), nodes },
+    }
 }
 
 impl Written {

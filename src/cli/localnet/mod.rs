@@ -39,6 +39,7 @@ use super::{
     cluster::{Cluster, GENESIS_FILE},
     genesis::ChainArguments,
 };
+use crate::config::ClientSignatures;
 
 /// How many validators a new chain has unless told otherwise.
 const VALIDATORS: u16 = 4;
@@ -127,11 +128,17 @@ fn refuse_another_chain(arguments: &Arguments, cluster: &Cluster) -> Result<(), 
     let validators = cluster.validators();
     let listeners = cluster.members.len() - validators;
     let genesis = &cluster.genesis;
+    let asks_for_signatures = genesis.client_signatures == ClientSignatures::Required;
     let differs = [
         ("--validators", arguments.validators.is_some_and(|asked| usize::from(asked) != validators)),
         ("--listeners", arguments.listeners.is_some_and(|asked| usize::from(asked) != listeners)),
         ("--protocol", arguments.chain.protocol().is_some_and(|asked| asked != genesis.protocol)),
         ("--application", arguments.chain.application().is_some_and(|asked| asked != genesis.application)),
+        ("--client-signatures", arguments.chain.client_signatures && !asks_for_signatures),
+        (
+            "--checkpoint-interval",
+            arguments.chain.checkpoint_interval.is_some_and(|asked| asked != genesis.checkpoint_interval()),
+        ),
         ("--window", arguments.chain.window.is_some_and(|asked| asked != genesis.window)),
     ];
     let differing: Vec<_> = differs.into_iter().filter(|(_, differs)| *differs).map(|(flag, _)| flag).collect();

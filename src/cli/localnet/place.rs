@@ -83,7 +83,7 @@ pub(super) fn refuse_taken(cluster: &Cluster) -> Result<(), Failure> {
     if taken.is_empty() {
         return Ok(());
     }
-    let advice = "give others with --http-port and --p2p-port, or 0 for free ones of a new chain";
+    let advice = "another program has them, or this chain runs already; --http-port and --p2p-port give others, 0 free ones of a new chain";
     Err(Failure::Failed(format!("taken ports: {}; {advice}", taken.join(", "))))
 }
 
@@ -116,7 +116,7 @@ mod tests {
     use crate::cli::genesis::ChainArguments;
 
     fn chain() -> ChainArguments {
-        ChainArguments { protocol: None, application: None, window: None }
+        ChainArguments::default()
     }
 
     #[test]

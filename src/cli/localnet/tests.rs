@@ -69,7 +69,7 @@ fn net(nodes: u16) -> Net {
 }
 
 fn arguments(validators: u16) -> Arguments {
-    let chain = ChainArguments { protocol: None, application: None, window: None };
+    let chain = ChainArguments::default();
     Arguments {
         validators: Some(validators),
         listeners: None,

@@ -77,7 +77,8 @@ impl List {
     fn text(&self) -> String {
         let adversaries = Lie::ALL.map(|lie| format!("  {:<20} {}", lie.as_str(), lie.describe()));
         let planted = planted::BUGS.iter().map(|bug| {
-            let within = format!("{} within {} seeds", bug.found_by, bug.seeds_max);
+            let (checker, seeds) = (bug.found_by, bug.seeds_max);
+            let within = format!("{checker} within {seeds} seed{}", if seeds == 1 { "" } else { "s" });
             format!("  {:<28} {within:<34} {}", bug.name, bug.what)
         });
         let parts = [

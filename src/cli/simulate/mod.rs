@@ -18,6 +18,7 @@ use serde::Serialize;
 use self::{play::play, shrink::Smaller};
 use super::{Failure, output};
 use crate::{
+    config::ClientSignatures,
     protocol::ProtocolName,
     sim::{Faults, Lie, Scenario, Violation, planted},
     types::Digest,
@@ -51,6 +52,9 @@ pub(super) struct Arguments {
     /// How many heights are live at once.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=64))]
     window: u64,
+    /// Clients sign their commands.
+    #[arg(long)]
+    client_signatures: bool,
     /// Break the program on purpose, by a name of `--list`. Needs a build with the feature `planted`.
     #[arg(long, value_name = "BUG")]
     plant: Option<String>,
@@ -148,6 +152,7 @@ impl Arguments {
             lie: self.lie,
             heights: self.heights,
             window: self.window,
+            client_signatures: ClientSignatures::required_if(self.client_signatures),
             faults,
             is_swarm: true,
             ..Scenario::default()
@@ -177,8 +182,9 @@ impl Arguments {
         let lie = self.lie.map(|lie| format!(" --lie {}", lie.as_str()));
         let heights = self.heights.map(|heights| format!(" --heights {heights}"));
         let window = (*window != 1).then(|| format!(" --window {window}"));
+        let signatures = self.client_signatures.then(|| " --client-signatures".to_owned());
         let plant = self.plant.as_ref().map(|bug| format!(" --plant {bug}"));
-        line.extend([lie, heights, window, plant].into_iter().flatten());
+        line.extend([lie, heights, window, signatures, plant].into_iter().flatten());
         line
     }
 }
@@ -223,7 +229,7 @@ mod tests {
     #[test]
     fn the_line_that_reproduces_plays_the_same() {
         let arguments =
-            parse("simulate --seeds 3..9 --liars 1 --lie forger --heights 7 --window 2 --faults heavy").unwrap();
+            parse("simulate --seeds 3..9 --liars 1 --lie forger --heights 7 --window 2 --client-signatures").unwrap();
         let again = arguments.reproduce(5);
         let again = parse(again.strip_prefix("thalweg ").unwrap()).unwrap();
         assert_eq!(again.seeds, 5..6);

@@ -64,7 +64,7 @@ fn bar(total: u64) -> Option<indicatif::ProgressBar> {
     if !std::io::stderr().is_terminal() {
         return None;
     }
-    let template = "{bar:32} {human_pos}/{human_len} seeds  {rate}/s  {elapsed_precise}, {eta} to go";
+    let template = "{wide_bar} {human_pos}/{human_len} seeds  {rate}/s  {elapsed_precise}, {eta} to go";
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
     // indicatif's own shows four decimals.
     let style = style.with_key("rate", |state: &ProgressState, out: &mut dyn fmt::Write| {

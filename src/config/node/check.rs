@@ -21,6 +21,7 @@ impl NodeConfig {
     /// Adds everything that is out of its limits.
     pub(super) fn check(&self, problems: &mut Vec<Problem>) {
         self.check_addresses(problems);
+        self.check_origins(problems);
         let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
         let Self { network, http, consensus, sync, mempool, storage, .. } = self;
         for (key, value, min, max) in [
@@ -90,6 +91,15 @@ impl NodeConfig {
         }
     }
 
+    fn check_origins(&self, problems: &mut Vec<Problem>) {
+        for (index, text) in self.http.cors_origins.iter().enumerate() {
+            if !is_origin(text) {
+                let expected = "expected an origin as browsers write it, https://HOST or http://HOST:PORT";
+                problems.push(Problem::new(format!("http.cors_origins[{index}]"), format!("is {text:?}"), expected));
+            }
+        }
+    }
+
     fn check_addresses(&self, problems: &mut Vec<Problem>) {
         let mut wrong = |key: &str, index: usize, text: &str, error: AddressError| {
             problems.push(Problem::new(format!("{key}[{index}]"), format!("is {text:?}"), error.to_string()));
@@ -109,4 +119,12 @@ impl NodeConfig {
             problems.push(Problem::new("network.listen", "is empty", remedy));
         }
     }
+}
+
+/// Whether this is what a browser may send as `Origin` (RFC 6454 section 6.1): compared letter by letter, so that
+/// whatever browsers never write would never match. Not `*`: any page on the web could write.
+fn is_origin(text: &str) -> bool {
+    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).unwrap_or_default();
+    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.:[]_".contains(&byte);
+    !host.is_empty() && host.bytes().all(is_plain) && !host.ends_with(':')
 }

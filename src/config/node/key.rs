@@ -111,6 +111,11 @@ pub(super) const SECTIONS: &[Section] = &[
             key("body_bytes_total_max", "The most bytes of request bodies at once; more are refused (429).", |c| {
                 &mut c.http.body_bytes_total_max
             }),
+            key(
+                "cors_origins",
+                "Whose pages a browser lets read and write here, such as \"https://app.example.org\"; of nobody by default.",
+                |c| &mut c.http.cors_origins,
+            ),
         ],
     },
     Section {

@@ -82,6 +82,8 @@ pub struct HttpSection {
     pub requests_max: usize,
     /// The most bytes of request bodies held at once.
     pub body_bytes_total_max: usize,
+    /// Whose pages may read and write.
+    pub cors_origins: Vec<String>,
 }
 
 /// `[consensus]`: the local pace; only liveness depends on it.
@@ -187,7 +189,14 @@ impl Default for NetworkSection {
 impl Default for HttpSection {
     fn default() -> Self {
         let listen = (Ipv4Addr::LOCALHOST, NodeConfig::HTTP_PORT).into();
-        Self { listen, workers: 1, connections_max: 20_000, requests_max: 16_384, body_bytes_total_max: 256 << 20 }
+        Self {
+            listen,
+            workers: 1,
+            connections_max: 20_000,
+            requests_max: 16_384,
+            body_bytes_total_max: 256 << 20,
+            cors_origins: Vec::new(),
+        }
     }
 }
 

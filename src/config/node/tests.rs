@@ -163,3 +163,17 @@ fn example_file_is_what_the_defaults_generate_or_regenerates() {
     let written = std::fs::read_to_string(&path).unwrap_or_default();
     assert_eq!(written, rendered, "config/node.toml drifted: run again with THALWEG_REGENERATE=1");
 }
+
+#[test]
+fn origins_are_written_as_browsers_write_them() {
+    let with = |origin: &str| Written::new(&format!("[http]\ncors_origins = [{origin:?}]")).load(&[], &[]);
+    for good in ["https://app.example.org", "http://localhost:3000", "http://[::1]:8080"] {
+        assert_eq!(with(good).unwrap().http.cors_origins, [good]);
+    }
+    for bad in
+        ["*", "null", "app.example.org", "https://app.example.org/", "https://APP.example.org", "ftp://a", "http://"]
+    {
+        let problems = with(bad).unwrap_err().to_string();
+        assert!(problems.contains("http.cors_origins[0]"), "{bad}: {problems}");
+    }
+}

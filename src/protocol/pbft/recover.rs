@@ -15,7 +15,7 @@ impl Pbft {
     pub(super) fn on_begin(&mut self, records: Vec<protocol::Record>, out: &mut Outbox) {
         let own = |record| if let protocol::Record::Pbft(record) = record { Some(record) } else { None };
         let records: Vec<Record> = records.into_iter().filter_map(own).collect();
-        out.tell(Event::RoundEntered { round: self.turn.view.get() });
+        out.tell(Event::RoundEntered { round: self.turn.view.get(), leader: self.primary() });
         if records.is_empty() {
             return self.announce(out);
         }

@@ -107,7 +107,7 @@ impl Pbft {
             self.building = None;
             self.has_nothing = false;
             self.slots.values_mut().for_each(|slot| slot.turn(view));
-            out.tell(Event::RoundEntered { round: view.get() });
+            out.tell(Event::RoundEntered { round: view.get(), leader: self.primary() });
         }
         self.turn.stage = Some(stage);
         if self.keeps_record()

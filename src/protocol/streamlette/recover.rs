@@ -30,7 +30,8 @@ impl Streamlette {
         // After a restart we are where we last voted, or one before what we wished for.
         let wished = self.recovery.want_tick.and_then(Tick::previous);
         self.turn.tick = self.safety.last_vote_tick().max(wished).unwrap_or_default();
-        out.tell(Event::RoundEntered { round: self.turn.tick.get() });
+        let tick = self.turn.tick;
+        out.tell(Event::RoundEntered { round: tick.get(), leader: self.leaders.leader(tick) });
         if let Some(tick) = self.recovery.want_tick {
             self.wish_again(tick, out);
         }

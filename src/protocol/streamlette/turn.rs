@@ -94,7 +94,7 @@ impl Streamlette {
             self.tree.prune(tick, self.turn.last_target);
         }
         self.desk.prune(tick);
-        out.tell(Event::RoundEntered { round: tick.get() });
+        out.tell(Event::RoundEntered { round: tick.get(), leader: self.leaders.leader(tick) });
     }
 
     fn restart_tick_timer(&mut self, now: Time) {

@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use crate::{
     app::{Block, Command, Header, Payload, Receipt, Status, Turn},
-    config::{ApplicationName, Genesis},
+    config::{ApplicationName, ClientSignatures, Genesis},
     crypto::{SecretKey, Signed, Verified},
     protocol::{Abstention, Certificate, Checkpoint, Lifetime, ProtocolName, Setup, Slot, Timing, payload_root},
     replica::{Effect, Event, Fate, Input, Outbox, Peer, Recovered, Replica, Settings, Ticket, wire::PeerStatus},
@@ -42,7 +42,7 @@ pub(super) fn command_of(client: u64, sequence: u64) -> Command {
     let mut name = [0; 32];
     name[..8].copy_from_slice(&client.to_le_bytes());
     let body = Bytes::from(format!("{client}/{sequence}"));
-    Command { client: Digest::new(name), sequence, expires_at_height: None, body }
+    Command { client: Digest::new(name), sequence, expires_at_height: None, body, signature: None }
 }
 
 pub(super) fn block(at: u64, commands: &[Command]) -> Block {
@@ -66,6 +66,7 @@ pub(super) fn settings(window: u64, me: Option<u16>) -> Settings {
         command_bytes_max: 1024,
         checkpoint_interval: None,
         validators: validators.collect(),
+        client_signatures: ClientSignatures::Off,
     };
     Settings {
         genesis: Arc::new(genesis),
@@ -224,8 +225,9 @@ impl Hands {
                 self.to_record.push_back(block.height);
             }
             Effect::Execute { block, instance } => {
-                assert_eq!(block.height, executed.next(), "executed out of order");
-                assert!(self.to_execute.is_empty(), "two at a time");
+                let under_way = self.to_execute.len() as u64;
+                assert_eq!(block.height, executed.plus(under_way + 1), "executed out of order");
+                assert!(under_way <= self.settings.genesis.window, "its instance is not known yet");
                 assert_eq!(*instance, self.instance(block.height));
                 self.to_execute.push_back(block.clone());
             }

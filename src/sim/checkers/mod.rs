@@ -42,6 +42,7 @@ pub use validity::Validity;
 use super::{letter::Mail, node::Size};
 use crate::{
     app::{Block, Header, Receipt},
+    config::ClientSignatures,
     journal::Entry,
     protocol::{Electorate, Evidence, Message, StableCheckpoint},
     replica::Fate,
@@ -55,6 +56,10 @@ pub struct Facts {
     pub set: Arc<ValidatorSet>,
     /// Which validator each node is.
     pub peers: Vec<Option<ValidatorIndex>>,
+    /// The chain's id.
+    pub chain: Digest,
+    /// Whether clients sign their commands.
+    pub client_signatures: ClientSignatures,
     /// How many heights are live at once.
     pub window: u64,
     /// How many heights a long instance may hold something of; nothing for one-shot instances.

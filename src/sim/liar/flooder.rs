@@ -33,7 +33,7 @@ impl Flooder {
         self.commands += 1;
         // Never the same body twice: the worlds' ledger counts by it.
         let body = kv::put(format!("flood {} {}", hand.me, self.commands).as_bytes(), b"");
-        Command { client: hand.noise(), sequence: 0, expires_at_height: None, body }
+        Command { client: hand.noise(), sequence: 0, expires_at_height: None, body, signature: None }
     }
 }
 

@@ -1,5 +1,5 @@
 //! Proposes what nobody may vote for: garbage, another's name, a command twice, a command that was executed long ago,
-//! more than fits, or bytes that are not those of the header.
+//! more than fits, or bytes that are not those of the header. Where clients sign: what no client has signed.
 
 use bytes::Bytes;
 
@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     app::{Command, Payload},
+    crypto::Signable as _,
     protocol::{
         pbft::{self, PrePrepare},
         streamlette::{self as sl, Header, Proposal},
@@ -35,6 +36,11 @@ impl Poisoner {
     fn poison(&mut self, place: Place, header: Proposal, payload: &[u8], hand: &mut Hand<'_>) -> sl::Message {
         let mut content: Payload = codec::decode(payload).unwrap_or_default();
         let first = content.commands.first().cloned();
+        if let Some(signed) = first.as_ref().filter(|first| first.signature.is_some() && hand.dice.chance(500)) {
+            let forged = forge(signed, hand);
+            content.commands.push(forged);
+            return wire::streamlette::propose(hand.key(), place, header, codec::encode(&content).into());
+        }
         match (hand.dice.below(6), first) {
             (0, _) => return wire::streamlette::propose(hand.key(), place, header, Bytes::from_static(b"garbage")),
             (1, Some(first)) => content.commands.push(first),
@@ -101,6 +107,19 @@ impl Poisoner {
             hand.send(to, place.mail(message.clone()));
         }
         true
+    }
+}
+
+/// A client's command that this client never gave: unsigned, signed for another one, or signed by somebody else.
+fn forge(signed: &Command, hand: &mut Hand<'_>) -> Command {
+    let other = Command { sequence: signed.sequence + 1, ..signed.clone() };
+    match hand.dice.below(3) {
+        0 => Command { signature: None, ..other },
+        1 => other,
+        _ => {
+            let digest = other.view().digest(&hand.noise());
+            Command { signature: Some(hand.key().sign_digest(&digest)), ..other }
+        }
     }
 }
 

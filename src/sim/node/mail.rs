@@ -29,7 +29,7 @@ impl Node {
             },
             Frame::Commands(commands) => {
                 let commands = commands.into_vec().into_iter().map(Identified::from);
-                let commands = commands.filter(|command| self.is_news(command)).collect();
+                let commands = commands.filter(|command| self.is_news(command) && self.is_signed(command)).collect();
                 turn.letters.push(Letter::Replica(replica::Input::Forwarded { from: peer, commands }));
             }
             Frame::Checkpoint(vote) => turn.letters.push(Letter::Replica(replica::Input::Vote { peer, vote })),
@@ -40,6 +40,12 @@ impl Node {
     /// Whether a forwarded command may still be proposed: one that was executed long ago spoils every payload.
     fn is_news(&self, command: &Identified) -> bool {
         self.executor.check(&command.command().body).is_ok() && app::reply(&self.rows, &command.id()).is_none()
+    }
+
+    /// `OB-11`
+    fn is_signed(&mut self, command: &Identified) -> bool {
+        let Ok(claim) = self.signing.claim(&command.command().view()) else { return false };
+        claim.is_none_or(|check| self.checked.bad_signatures(&[check], &mut self.rng).is_empty())
     }
 
     pub(super) fn origin(&self, peer: Peer) -> Origin {

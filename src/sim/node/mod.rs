@@ -16,9 +16,9 @@ use super::{
     letter::{Execution, Letter, Then, Turn},
 };
 use crate::{
-    app::{self, Block, Executor, Header},
+    app::{self, Block, Executor, Header, Signing},
     config::Genesis,
-    crypto::{BatchRng, SecretKey, admit, seeded_rng},
+    crypto::{BatchRng, Check, Memory, SecretKey, admit, seeded_rng},
     journal::{Entry, Journal, OpenError},
     protocol::{
         self, Checkpoint, Effect, Electorate, Event, Lifetime, Message, Origin, Record, Rejection, Summary, Timing,
@@ -61,6 +61,9 @@ pub struct Node {
     floors: Floors,
     journal: Journal<SimDisk>,
     rng: BatchRng,
+    signing: Signing,
+    /// Clients' signatures that it has checked.
+    checked: Memory,
 }
 
 /// What the journal still needs: the lower of the two.
@@ -181,6 +184,8 @@ impl Node {
             floors: Floors { stored: Height::ZERO, instances: Height::ZERO },
             journal,
             rng: seeded_rng(identity.index as u64),
+            signing: Signing::new(genesis),
+            checked: Memory::new(MEMPOOL_COMMANDS_MAX),
         };
         Ok((node, remembered))
     }
@@ -272,7 +277,8 @@ impl Node {
             Letter::Decider(height, input) => self.step_decider(now, height, input, turn),
             Letter::Execute(block, instance) => self.execute(block, instance, turn),
             Letter::Validate { instance, height, proposer, id, payload } => {
-                let verdict = self.executor.validate(&self.rows, height, proposer, &payload);
+                let mut hold = |checks: &[Check]| self.checked.bad_signatures(checks, &mut self.rng).is_empty();
+                let verdict = self.executor.validate(&self.rows, height, proposer, &payload, &mut hold);
                 turn.letters.push(Letter::Decider(instance, protocol::Input::Verdict { id, verdict }));
             }
             Letter::Verify(height, origin, message) => self.verify(height, origin, message, turn),

@@ -120,6 +120,8 @@ impl<'w> World<'w> {
         let facts = Facts {
             set,
             peers: plan.peers.clone(),
+            chain: genesis.chain_id(),
+            client_signatures: genesis.client_signatures,
             window: genesis.window,
             // From the low mark to the high mark, and one window more.
             heights_held_max: (genesis.protocol.lifetime() == protocol::Lifetime::Epoch)
@@ -138,7 +140,7 @@ impl<'w> World<'w> {
             network: Network::new(faults),
             places,
             plan,
-            clients: Clients::default(),
+            clients: Clients::of(&genesis),
             checkers: checkers::all(&facts),
             violation: None,
             height: Height::ZERO,

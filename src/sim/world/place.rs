@@ -149,5 +149,6 @@ fn genesis(scenario: &Scenario, keys: &[SecretKey]) -> Genesis {
         command_bytes_max: 1 << 12,
         checkpoint_interval: scenario.checkpoint_interval,
         validators: validators.collect(),
+        client_signatures: scenario.client_signatures,
     }
 }

@@ -57,7 +57,13 @@ fn with_proof(mut settings: NetworkSettings, seed: u8, counter: u64) -> NetworkS
 }
 
 fn command(number: u64) -> Command {
-    Command { client: Digest::new([1; 32]), sequence: number, expires_at_height: None, body: "x".into() }
+    Command {
+        client: Digest::new([1; 32]),
+        sequence: number,
+        expires_at_height: None,
+        body: "x".into(),
+        signature: None,
+    }
 }
 
 /// A frame that differs by its number.

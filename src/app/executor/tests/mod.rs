@@ -9,8 +9,8 @@ use super::{
     *,
 };
 use crate::{
-    config::ApplicationName,
-    crypto::{SecretKey, Transcript},
+    config::{ApplicationName, ClientSignatures},
+    crypto::{Check, SecretKey, Transcript, bad_signatures, seeded_rng},
     protocol::{Certificate, ProtocolName, Verdict, payload_root},
     store::{MemoryRows, Overlay, Table},
     types::{CrashModel, Power, Validator, ValidatorIndex, codec},
@@ -35,11 +35,12 @@ fn genesis(window: u64) -> Genesis {
         command_bytes_max: 1024,
         checkpoint_interval: None,
         validators: (1..=4).map(validator).collect(),
+        client_signatures: ClientSignatures::Off,
     }
 }
 
 fn command(client: u8, sequence: u64, body: Bytes) -> Command {
-    Command { client: Digest::new([client; 32]), sequence, expires_at_height: None, body }
+    Command { client: Digest::new([client; 32]), sequence, expires_at_height: None, body, signature: None }
 }
 
 fn payload(commands: &[Command]) -> Payload {
@@ -59,7 +60,11 @@ impl Chain {
     }
 
     fn with(app: Box<dyn Application>, window: u64) -> Self {
-        let (genesis, mut rows) = (genesis(window), MemoryRows::default());
+        Self::of(app, genesis(window))
+    }
+
+    fn of(app: Box<dyn Application>, genesis: Genesis) -> Self {
+        let mut rows = MemoryRows::default();
         let (executor, changes) = Executor::open(app, &genesis, &rows);
         rows.apply(changes.expect("an empty store gets the genesis state"));
         Self { genesis, rows, executor }
@@ -92,7 +97,9 @@ impl Chain {
     }
 
     fn validate(&self, height: u64, commands: &[Command]) -> Verdict {
-        self.executor.validate(&self.rows, Height::new(height), PROPOSER, &codec::encode(&payload(commands)))
+        let (height, bytes) = (Height::new(height), codec::encode(&payload(commands)));
+        let mut hold = |checks: &[Check]| bad_signatures(checks, &mut seeded_rng(1)).is_empty();
+        self.executor.validate(&self.rows, height, PROPOSER, &bytes, &mut hold)
     }
 
     fn reply(&self, command: &Command) -> Option<(u64, Status)> {
@@ -103,6 +110,18 @@ impl Chain {
     fn value(&self, key: &[u8]) -> Option<Bytes> {
         self.executor.query(&self.rows, key).unwrap()
     }
+}
+
+/// How many rows remember commands.
+fn remembered_rows(chain: &Chain) -> usize {
+    let mut rows = 0;
+    for table in [Table::Replies, Table::Fates] {
+        chain.rows.scan(table, &[], &mut |_, _| {
+            rows += 1;
+            true
+        });
+    }
+    rows
 }
 
 /// `OB-4`.
@@ -152,12 +171,7 @@ fn forgets_replies_exactly_by_height() {
     assert_eq!((chain.reply(&early), chain.reply(&late)), (None, Some((2, Status::Applied))));
     chain.run(&[]);
     assert_eq!(chain.reply(&late), None);
-    let mut left = 0;
-    chain.rows.scan(Table::Replies, &[], &mut |_, _| {
-        left += 1;
-        true
-    });
-    assert_eq!(left, 0, "neither ids nor slots stay behind");
+    assert_eq!(remembered_rows(&chain), 0, "neither ids nor slots stay behind");
     assert!(receipts(&chain.rows, Height::new(1)).is_some_and(|receipts| receipts.len() == 1), "history stays");
 }
 
@@ -386,14 +400,14 @@ proptest! {
             prop_assert!(state.system(&name).is_some_and(|row| row.as_ref() == digest.as_bytes()));
         }
         let mut same = 0;
-        chain.rows.scan(Table::Replies, &[], &mut |key, value| {
-            same += 1;
-            rebuilt.rows().get(Table::Replies, key).as_deref() == Some(value) || {
-                same = usize::MAX;
-                false
-            }
-        });
-        prop_assert_eq!(same, rebuilt.rows().changes().len(), "the same rows, and no others");
+        for table in [Table::Replies, Table::Fates] {
+            chain.rows.scan(table, &[], &mut |key, value| {
+                same += usize::from(rebuilt.rows().get(table, key).as_deref() == Some(value));
+                true
+            });
+        }
+        let expected = rebuilt.rows().changes().len();
+        prop_assert_eq!((same, remembered_rows(&chain)), (expected, expected), "the same rows, and no others");
         let mut heights = 0;
         state.rows().scan(Table::State, b"\x01receipts/", &mut |key, _| {
             heights += usize::from(key.starts_with(b"\x01receipts/"));

@@ -20,7 +20,7 @@ fn votes_only_for_sound_payloads() {
     assert_eq!(chain.validate(2, &expiring), Verdict::Invalid);
 
     let validate = |proposer: u16, bytes: &[u8]| {
-        chain.executor.validate(&chain.rows, Height::FIRST, ValidatorIndex::new(proposer), bytes)
+        chain.executor.validate(&chain.rows, Height::FIRST, ValidatorIndex::new(proposer), bytes, &mut |_| true)
     };
     let bytes = codec::encode(&payload(&good));
     assert_eq!(validate(0, &bytes), Verdict::Valid);
@@ -47,4 +47,21 @@ fn votes_again_for_a_command_only_until_its_height_is_settled() {
     assert_eq!(chain.validate(5 + RETENTION + 1, &once), Verdict::Valid, "forgotten");
     let other = [command(1, 1, kv::put(b"k", b"2"))];
     assert_eq!(chain.validate(9, &other), Verdict::Valid, "a conflict is for execution to refuse");
+}
+
+/// `OB-11`, `SL-V5`: one command that its client has not signed spoils a payload; what is executed is not checked again.
+#[test]
+fn a_payload_with_an_unsigned_command_is_invalid_where_genesis_requires_signatures() {
+    let genesis = Genesis { client_signatures: ClientSignatures::Required, ..genesis(1) };
+    let mut chain = Chain::of(Box::new(kv::KeyValue), genesis);
+    let (key, id) = (SecretKey::from_seed(&[9; 32]), chain.genesis.chain_id());
+    let signed = |sequence| Command::signed(&key, &id, sequence, None, kv::put(b"k", b"v"));
+    let unsigned = Command { signature: None, ..signed(2) };
+    let forged = Command { sequence: 3, ..signed(2) };
+    assert_eq!(chain.validate(1, &[signed(1), signed(2)]), Verdict::Valid);
+    assert_eq!(chain.validate(1, &[signed(1), unsigned.clone()]), Verdict::Invalid);
+    assert_eq!(chain.validate(1, &[signed(1), forged]), Verdict::Invalid);
+    assert_eq!(chain.run(&[unsigned]), [Status::Applied], "what was decided was voted for");
+    // Where genesis does not require them they are refused.
+    assert_eq!(Chain::new(1).validate(1, &[signed(1)]), Verdict::Invalid);
 }
