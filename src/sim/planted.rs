@@ -76,10 +76,6 @@ const fn with_lie(lie: Lie, faults: Faults) -> Where {
     Where { liars: 1, lie: Some(lie), ..honest(faults) }
 }
 
-const fn signed(place: Where) -> Where {
-    Where { client_signatures: ClientSignatures::Required, ..place }
-}
-
 /// PBFT as it runs: several heights under way, and checkpoints.
 const fn pbft(faults: Faults) -> Where {
     Where { protocol: ProtocolName::Pbft, window: 8, checkpoint_interval: Some(8), ..honest(faults) }
@@ -92,6 +88,10 @@ const fn pbft_with_lie(lie: Lie, faults: Faults) -> Where {
 const fn pbft_with_amnesia(faults: Faults) -> Where {
     // Narrow, so that the silence at heights is soon over.
     Where { amnesia: Amnesia::Rejoins, window: 1, checkpoint_interval: Some(2), ..pbft(faults) }
+}
+
+const fn signed(place: Where) -> Where {
+    Where { client_signatures: ClientSignatures::Required, ..place }
 }
 
 /// Why a bug cannot be planted.
@@ -128,22 +128,10 @@ pub fn with<T>(bug: Option<&'static str>, act: impl FnOnce() -> T) -> T {
 impl Bug {
     /// What is played to find it.
     pub fn scenario(&self) -> Scenario {
-        let Where { protocol, validators, liars, lie, faults, window, .. } = self.place;
-        let Where { checkpoint_interval, client_signatures, value_bytes, amnesia, .. } = self.place;
-        Scenario {
-            protocol,
-            validators,
-            liars,
-            lie,
-            faults,
-            window,
-            checkpoint_interval,
-            client_signatures,
-            value_bytes,
-            amnesia,
-            is_swarm: true,
-            ..Scenario::default()
-        }
+        let Where { protocol, validators, liars, lie, faults, window, value_bytes, amnesia, .. } = self.place;
+        let Where { checkpoint_interval, client_signatures, .. } = self.place;
+        let drawn = Scenario { protocol, checkpoint_interval, client_signatures, ..Scenario::default() };
+        Scenario { validators, liars, lie, faults, window, value_bytes, amnesia, is_swarm: true, ..drawn }
     }
 
     /// Plays seeds from 0 on until something is found; how many it took, and what.

@@ -1,9 +1,8 @@
 //! Committed changes that are not in the store yet: sorted runs, each with a filter, merged in steps of four.
 
-use std::{
-    hash::{BuildHasher, RandomState},
-    sync::Arc,
-};
+#[expect(clippy::disallowed_types, reason = "as at its use")]
+use std::hash::RandomState;
+use std::{hash::BuildHasher, sync::Arc};
 
 use bytes::Bytes;
 
@@ -31,6 +30,7 @@ impl Row {
 
 /// Hashes places of rows for the filters; drawn anew for each storage, so that no client can aim at it.
 #[derive(Clone, Debug, Default)]
+#[expect(clippy::disallowed_types, reason = "what is found does not depend on it, only how often a filter is passed")]
 pub(super) struct Hasher(RandomState);
 
 impl Hasher {

@@ -47,7 +47,7 @@ struct State {
     abstention: Option<Abstention>,
     rows: BTreeMap<Bytes, Bytes>,
     executed: Vec<(Command, Receipt)>,
-    by_client: HashMap<Digest, Digest>,
+    by_slot: HashMap<(Digest, u64), Digest>,
     submitted: Vec<Command>,
     examination: Examination,
 }
@@ -153,7 +153,7 @@ impl Fake {
         if let Some(at) = state.executed.iter().position(|(known, _)| known.id() == id) {
             return Fate::Committed { height: height_at(at), receipt: state.executed[at].1.clone() };
         }
-        if *state.by_client.entry(command.client).or_insert(id) != id {
+        if *state.by_slot.entry((command.client, command.sequence)).or_insert(id) != id {
             return Fate::Conflict;
         }
         let existed = match codec::decode::<(Bytes, Option<Bytes>)>(&command.body).unwrap() {
