@@ -86,7 +86,7 @@ pub fn key(request: &HttpRequest) -> Result<Bytes, Problem> {
     read_key(request.uri().path())
 }
 
-/// The key in a path as it was sent, for [`key`].
+/// The key in a path as it was sent.
 ///
 /// # Errors
 /// The [`Problem`] of a path that has none.
