@@ -204,7 +204,7 @@ pub const BUGS: &[Bug] = &[
         pbft_with_lie(Lie::Usurper, LIGHT),
     ),
     bug("pbft-untold", "a view change leaves out something prepared", "justified", 20, pbft(HEAVY)),
-    bug("pbft-any-view", "votes of another view count in this one", "justified", 200, pbft(HEAVY)),
+    bug("pbft-any-view", "votes of another view count in this one", "certificate", 200, pbft(HEAVY)),
     bug("pbft-commit-unprepared", "a commit follows no quorum of prepares", "durable", 5, pbft(LIGHT)),
     bug("pbft-send-before-durable", "votes leave before they are on disk", "durable", 5, pbft(LIGHT)),
     bug("pbft-forgotten-view", "a restart forgets the view", "one-vote", 50, pbft(HEAVY)),
