@@ -27,8 +27,9 @@ use crate::{
 /// # Errors
 /// The names that there are.
 pub(super) fn lie(name: &str) -> Result<Lie, String> {
-    let names = Lie::ALONE.map(Lie::as_str).join(", ");
-    Lie::ALONE.into_iter().find(|known| known.as_str() == name).ok_or_else(|| format!("one of {names}"))
+    let known: Vec<Lie> = Lie::ALL.into_iter().filter(|lie| lie.is_told_alone()).collect();
+    let names = || known.iter().map(|lie| lie.as_str()).collect::<Vec<_>>().join(", ");
+    known.iter().copied().find(|lie| lie.as_str() == name).ok_or_else(|| format!("one of {}", names()))
 }
 
 /// What speaks in a validator's name.

@@ -16,7 +16,7 @@ use std::{
 use serde_json::json;
 
 use crate::{
-    cluster::{Cluster, PATIENCE, eventually},
+    cluster::{Cluster, PATIENCE, eventually, hold},
     load::Client,
 };
 
@@ -79,13 +79,18 @@ fn figures_of_a_restart_and_of_catching_up() {
         started.elapsed()
     );
 
+    let (alone, ..) = pace(&cluster, 1, || hold(scale.length / 2));
     let started = Instant::now();
     cluster.spawn(&[3], &[]);
-    eventually("the node to be back", PATIENCE, || {
-        let here = cluster.height(3);
-        if here >= away { Ok(()) } else { Err(format!("at {here} of {away}")) }
+    let (meanwhile, ..) = pace(&cluster, 1, || {
+        eventually("the node to be back", PATIENCE, || {
+            let here = cluster.height(3);
+            if here >= away { Ok(()) } else { Err(format!("at {here} of {away}")) }
+        });
     });
     println!("a node that was away for {away} heights is back after {:.1?}", started.elapsed());
+    println!("  one client of the others: {meanwhile:.0} writes a second meanwhile, {alone:.0} before");
+    assert!(meanwhile * 3.0 * f64::from(scale.slack) >= alone, "whoever catches up holds up the others");
 
     fill(&cluster, 0, scale.heights);
     cluster.kill(&[0]);
@@ -98,9 +103,18 @@ fn figures_of_a_restart_and_of_catching_up() {
     cluster.stop();
 }
 
+/// Stops the clients when it is dropped, also by a panic: they would be waited for.
+struct Ends<'a>(&'a AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Single writes in a closed loop to the first three nodes: how many a second, and the median and the 99th percentile of
-/// their latencies.
-fn pace(cluster: &Cluster, clients: usize, length: Duration) -> (f64, Duration, Duration) {
+/// their latencies, until `wait` is over.
+fn pace(cluster: &Cluster, clients: usize, wait: impl FnOnce()) -> (f64, Duration, Duration) {
     let (stop, latencies) = (AtomicBool::new(false), Mutex::new(Vec::new()));
     let started = Instant::now();
     std::thread::scope(|scope| {
@@ -121,8 +135,8 @@ fn pace(cluster: &Cluster, clients: usize, length: Duration) -> (f64, Duration, 
                 latencies.lock().unwrap().extend(own);
             });
         }
-        crate::cluster::hold(length);
-        stop.store(true, Ordering::Relaxed);
+        let _ends = Ends(&stop);
+        wait();
     });
     let mut latencies = latencies.into_inner().unwrap();
     latencies.sort();
@@ -135,15 +149,15 @@ fn figures_with_one_of_four_dead() {
     let Scale { length, slack, .. } = Scale::read();
     for clients in [1, 16] {
         let cluster = Cluster::start(&[]);
-        pace(&cluster, clients, length / 4);
-        let (healthy, median, high) = pace(&cluster, clients, length);
+        pace(&cluster, clients, || hold(length / 4));
+        let (healthy, median, high) = pace(&cluster, clients, || hold(length));
         println!("{clients} clients, healthy: {healthy:.0} writes a second, p50 {median:.1?}, p99 {high:.1?}");
         cluster.kill(&[3]);
-        let (first, median_first, high_first) = pace(&cluster, clients, length);
+        let (first, median_first, high_first) = pace(&cluster, clients, || hold(length));
         println!(
             "  the first {length:?} with one dead: {first:.0} writes a second, p50 {median_first:.1?}, p99 {high_first:.1?}"
         );
-        let (later, median_later, high_later) = pace(&cluster, clients, length);
+        let (later, median_later, high_later) = pace(&cluster, clients, || hold(length));
         println!("  from then on: {later:.0} writes a second, p50 {median_later:.1?}, p99 {high_later:.1?}");
         assert!(later * 2.0 * f64::from(slack) >= healthy, "less than half of the throughput");
         assert!(median_later <= median * 2 * slack, "more than twice the latency");

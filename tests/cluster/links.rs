@@ -18,6 +18,15 @@ const DELAY: Duration = Duration::from_millis(50);
 
 const ALL: [usize; 4] = [0, 1, 2, 3];
 
+/// What clients were answered before, meanwhile and afterwards is one history.
+#[track_caller]
+fn heal_and_audit(network: &Network, cluster: Cluster, load: Load) {
+    network.heal();
+    load.more(100, PATIENCE);
+    cluster.wait_until_ready(&ALL);
+    audit(cluster, load.finish());
+}
+
 #[test]
 fn a_fifth_lost_one_way_on_two_links_costs_nobody_an_answer() {
     let network = Network::create(4);
@@ -30,11 +39,7 @@ fn a_fifth_lost_one_way_on_two_links_costs_nobody_an_answer() {
     for (from, to) in links {
         assert!(network.dropped(from, to) > 0, "nothing was lost from {from} to {to}");
     }
-    network.heal();
-    load.more(100, PATIENCE);
-    cluster.wait_until_ready(&ALL);
-    let outcome = load.finish();
-    audit(cluster, outcome);
+    heal_and_audit(&network, cluster, load);
 }
 
 /// Each cut is one way: 3 hears 0 and is not heard by it, 1 hears 3 and is not heard.
@@ -53,11 +58,7 @@ fn links_that_carry_one_way_only_stop_nobody() {
     for (deaf, to) in [(0, 3), (3, 1)] {
         assert!(network.dropped(to, deaf) > 0, "nothing was lost from {to} to {deaf}");
     }
-    network.heal();
-    load.more(100, PATIENCE);
-    cluster.wait_until_ready(&ALL);
-    let outcome = load.finish();
-    audit(cluster, outcome);
+    heal_and_audit(&network, cluster, load);
 }
 
 #[test]

@@ -113,23 +113,10 @@ impl Lie {
         Self::Conspirator,
     ];
 
-    /// Those that a process of its own can tell: the others need the world's hand on its disk, or a second one of their
-    /// kind.
-    pub const ALONE: [Self; 13] = [
-        Self::Silent,
-        Self::Equivocator,
-        Self::Turncoat,
-        Self::Partial,
-        Self::Withholder,
-        Self::Replayer,
-        Self::Forger,
-        Self::Usurper,
-        Self::Poisoner,
-        Self::Flooder,
-        Self::FalseDiffs,
-        Self::FalseBlocks,
-        Self::FalseCheckpoints,
-    ];
+    /// Whether one process can tell it: without a second one of its kind, and without another hand on its disk.
+    pub const fn is_told_alone(self) -> bool {
+        !matches!(self, Self::Amnesiac | Self::Twins | Self::Conspirator)
+    }
 
     /// The name in lists and traces.
     pub const fn as_str(self) -> &'static str {
