@@ -29,7 +29,7 @@ pub struct WriteBehind {
 
 impl Default for WriteBehind {
     fn default() -> Self {
-        Self { after: Duration::from_secs(3), bytes: 48 << 20, bytes_max: 128 << 20 }
+        Self { after: Duration::from_secs(1), bytes: 32 << 20, bytes_max: 96 << 20 }
     }
 }
 
