@@ -23,13 +23,14 @@ pub struct WriteBehind {
     pub after: Duration,
     /// As soon as they have this many bytes.
     pub bytes: usize,
-    /// With this many bytes, further commits wait.
+    /// With this many bytes, further commits wait: more than that is never executed again after a crash. The default is
+    /// some 15,000 commands of 512 bytes, well below a second of work.
     pub bytes_max: usize,
 }
 
 impl Default for WriteBehind {
     fn default() -> Self {
-        Self { after: Duration::from_secs(1), bytes: 32 << 20, bytes_max: 96 << 20 }
+        Self { after: Duration::from_secs(1), bytes: 12 << 20, bytes_max: 32 << 20 }
     }
 }
 
