@@ -11,7 +11,7 @@ use actix::prelude::*;
 use super::{
     Signatures,
     port::Receive,
-    storage::{StoragePort, StoreReader},
+    storage::{Pins, StoragePort, StoreReader},
 };
 use crate::{
     app::{self, Block, Header, Receipt, Turn},
@@ -66,12 +66,21 @@ pub struct Executor {
     reader: StoreReader,
     storage: StoragePort,
     signatures: Arc<Signatures>,
+    pins: Pins,
+    checkpoint_interval: u64,
 }
 
 impl Executor {
-    /// An executor at the tip of what `reader` shows.
-    pub fn new(brain: app::Executor, reader: StoreReader, storage: StoragePort, signatures: Arc<Signatures>) -> Self {
-        Self { brain, reader, storage, signatures }
+    /// An executor at the tip of what `reader` shows. It pins the state every `checkpoint_interval` heights.
+    pub fn new(
+        brain: app::Executor,
+        reader: StoreReader,
+        storage: StoragePort,
+        signatures: Arc<Signatures>,
+        pins: Pins,
+        checkpoint_interval: u64,
+    ) -> Self {
+        Self { brain, reader, storage, signatures, pins, checkpoint_interval }
     }
 }
 
@@ -90,6 +99,9 @@ impl Receive<Execute> for Executor {
         let app::Executed { header, receipts, turn, changes } =
             self.brain.execute(&*self.reader.snapshot(), &block, instance);
         self.storage.commit(header.height, changes);
+        if header.height.get().is_multiple_of(self.checkpoint_interval) {
+            self.pins.pin(self.reader.snapshot());
+        }
         Executed { header, receipts, turn }
     }
 }

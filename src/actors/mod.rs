@@ -96,6 +96,8 @@ pub struct Ports {
     pub reader: storage::StoreReader,
     /// The single writer.
     pub storage: storage::StoragePort,
+    /// The states at the last checkpoints.
+    pub pins: storage::Pins,
     /// The swarm.
     pub network: network::NetworkPort,
     /// Deadlines.

@@ -1,15 +1,18 @@
-//! `GET /v1/blocks/{height}`, its certificate, and `/v1/validators`: what was decided and by whom.
+//! `GET /v1/blocks/{height}`, its certificate, checkpoints, snapshots and `/v1/validators`: what was decided, by whom,
+//! and what came of it.
 
 use std::num::NonZeroUsize;
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, http::header::ContentType, web};
+use futures::stream;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    port::{BlockView, ValidatorView},
+    port::{BlockView, SnapshotStream, ValidatorView},
     problem::{Kind, Problem},
     request,
+    schema::Raw,
     server::Shared,
 };
 use crate::{
@@ -124,6 +127,28 @@ pub async fn checkpoint(shared: web::Data<Shared>) -> Result<HttpResponse, Probl
     let found = request::within(&shared, request::deadline(None)?, shared.backend.checkpoint()).await?;
     let none = || Problem::new(Kind::NoCheckpoint, "validators sign one every checkpoint_interval heights");
     Ok(HttpResponse::Ok().json(found.ok_or_else(none)?))
+}
+
+/// The state at the last stable checkpoint, for `thalweg restore`: a node that lacks its blocks goes on from there.
+#[utoipa::path(
+    get, path = "/v1/snapshot", tag = "chain",
+    responses(
+        (status = 200, description = "A snapshot, checked by whoever restores it", content((Raw = "application/octet-stream")), headers(("Thalweg-Height" = u64, description = "The height of its state"))),
+        (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json")
+    )
+)]
+pub async fn snapshot(shared: web::Data<Shared>) -> Result<HttpResponse, Problem> {
+    let pass = shared.gate.try_enter(0)?;
+    let found = request::within(&shared, request::deadline(None)?, shared.backend.snapshot()).await?;
+    let none = || Problem::new(Kind::NoCheckpoint, "none has become stable since this node was started");
+    let SnapshotStream { height, frames } = found.ok_or_else(none)?;
+    let frames = stream::unfold((frames, pass), |(mut frames, pass)| async move {
+        let frame = frames.recv().await?;
+        Some((Ok::<_, std::convert::Infallible>(frame), (frames, pass)))
+    });
+    let mut answer = HttpResponse::Ok();
+    answer.content_type(ContentType::octet_stream()).insert_header(("Thalweg-Height", height.get()));
+    Ok(answer.streaming(frames))
 }
 
 #[derive(Serialize, ToSchema)]

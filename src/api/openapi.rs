@@ -23,7 +23,7 @@ use super::{batch, chain, doctor, events, kv, port::Until, request::Consistency,
         (name = "node", description = "How this node is"),
     ),
     paths(
-        kv::get, kv::put, kv::delete, batch::post, batch::get, chain::block, chain::certificate, chain::checkpoint, chain::validators,
+        kv::get, kv::put, kv::delete, batch::post, batch::get, chain::block, chain::certificate, chain::checkpoint, chain::snapshot, chain::validators,
         events::events, doctor::doctor, doctor::evidence, status::status, status::peers, status::healthz, status::readyz, status::metrics, status::page, openapi,
     ),
     components(schemas(Until, Consistency))

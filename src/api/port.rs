@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use tokio::sync::{broadcast, watch};
+use tokio::sync::{broadcast, mpsc, watch};
 
 use crate::{
     app::{CheckError, Header, Identified, Proof, Receipt, SignatureError},
@@ -67,6 +67,10 @@ pub trait Backend: Send + Sync + 'static {
 
     /// The last stable checkpoint; `None` while there is none.
     fn checkpoint(&self) -> Pending<Result<Option<CheckpointDocument>, Refusal>>;
+
+    /// The state at the last stable checkpoint, with its proof, to be restored elsewhere; `None` while there is none
+    /// in this life of the node. It ends early when its reader is too slow.
+    fn snapshot(&self) -> Pending<Result<Option<SnapshotStream>, Refusal>>;
 
     /// Where the node stands.
     fn status(&self) -> Status;
@@ -198,6 +202,15 @@ pub struct BlockView {
     pub payload: Bytes,
     /// The outcome of each command, in the payload's order. May be shorter or empty once receipts are forgotten.
     pub receipts: Vec<Receipt>,
+}
+
+/// A snapshot on its way.
+#[derive(Debug)]
+pub struct SnapshotStream {
+    /// Of this height.
+    pub height: Height,
+    /// Its bytes.
+    pub frames: mpsc::Receiver<Bytes>,
 }
 
 /// Where a node stands.

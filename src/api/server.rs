@@ -129,6 +129,7 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(readable("/v1/blocks/{height}", read().to(chain::block)))
         .service(readable("/v1/blocks/{height}/certificate", read().to(chain::certificate)))
         .service(readable("/v1/checkpoint", read().to(chain::checkpoint)))
+        .service(resource("/v1/snapshot", "GET").route(web::get().to(chain::snapshot)))
         .service(readable("/healthz", read().to(status::healthz)))
         .service(readable("/readyz", read().to(status::readyz)))
         .service(readable("/metrics", read().to(status::metrics)))

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::{Header, Receipt, StoredBlock, executor::Entry};
 use crate::{
     config::Genesis,
+    protocol::StableCheckpoint,
     store::{Changes, Rows, Table},
     types::{Digest, Height, codec},
 };
@@ -15,6 +16,8 @@ use crate::{
 const TIP: &[u8] = b"tip";
 const CHAIN: &[u8] = b"chain";
 const FORMAT: &[u8] = b"format";
+const BASE: &[u8] = b"base";
+const STABLE: &[u8] = b"stable";
 /// The version of all rows. A change of any encoding or hash raises it.
 const FORMAT_VERSION: &[u8] = b"1";
 
@@ -75,12 +78,30 @@ pub fn header(rows: &dyn Rows, height: Height) -> Option<Header> {
     Some(codec::decode_front(&row).expect("block rows are written by the executor alone"))
 }
 
+/// The height that the store began with: genesis, or a checkpoint whose state was restored. Blocks are above it.
+///
+/// # Panics
+/// If the row is not ours.
+pub fn base_height(rows: &dyn Rows) -> Height {
+    let row = rows.get(Table::Meta, BASE);
+    row.map_or(Height::ZERO, |row| codec::decode(&row).expect("the base is a height"))
+}
+
+/// The checkpoint whose state was restored.
+///
+/// # Panics
+/// If the row is not ours.
+pub fn base_checkpoint(rows: &dyn Rows) -> Option<StableCheckpoint> {
+    let row = rows.get(Table::Meta, STABLE)?;
+    Some(codec::decode(&row).expect("the base is a checkpoint that was checked"))
+}
+
 /// A committed block; `None` for genesis and for heights that are not here.
 ///
 /// # Panics
 /// If the row is not ours.
 pub fn stored_block(rows: &dyn Rows, height: Height) -> Option<StoredBlock> {
-    if height == Height::ZERO {
+    if height <= base_height(rows) {
         return None;
     }
     let row = rows.get(Table::Blocks, &height_key(height))?;
@@ -101,7 +122,7 @@ pub fn receipts(rows: &dyn Rows, height: Height) -> Option<Vec<(Digest, Receipt)
 pub(super) fn put_genesis(changes: &mut Changes, chain: &Digest, header: &Header) {
     changes.put(Table::Meta, CHAIN, codec::encode(chain));
     changes.put(Table::Meta, FORMAT, FORMAT_VERSION);
-    changes.put(Table::Blocks, height_key(Height::ZERO), codec::encode(header));
+    put_header(changes, header);
     put_tip(changes, Height::ZERO);
 }
 
@@ -109,6 +130,19 @@ pub(super) fn put_genesis(changes: &mut Changes, chain: &Digest, header: &Header
 pub(super) fn put_block(changes: &mut Changes, block: &StoredBlock) {
     changes.put(Table::Blocks, height_key(block.header.height), codec::encode(block));
     put_tip(changes, block.header.height);
+}
+
+/// Writes a header whose block is not here.
+pub(super) fn put_header(changes: &mut Changes, header: &Header) {
+    changes.put(Table::Blocks, height_key(header.height), codec::encode(header));
+}
+
+/// Makes a restored state the beginning of a store.
+pub(super) fn put_base(changes: &mut Changes, stable: &StableCheckpoint) {
+    let height = stable.checkpoint.height;
+    changes.put(Table::Meta, BASE, codec::encode(&height));
+    changes.put(Table::Meta, STABLE, codec::encode(stable));
+    put_tip(changes, height);
 }
 
 fn put_tip(changes: &mut Changes, height: Height) {

@@ -12,13 +12,17 @@ mod executor;
 pub mod kv;
 pub mod noop;
 mod signature;
+mod snapshot;
 mod state;
 
 pub use application::{Application, CheckError, Receipt, Status};
-pub use chain::{StoreError, check_store, header, headers, receipts, stored_block, tip_height};
+pub use chain::{
+    StoreError, base_checkpoint, base_height, check_store, header, headers, receipts, stored_block, tip_height,
+};
 pub use command::{Block, Command, CommandView, Header, Identified, Payload, PayloadView, StoredBlock};
 pub use executor::{Executed, Executor, Turn, reply};
 pub use signature::{SignatureError, Signing};
+pub use snapshot::{BadSnapshot, Piece, Pieces, Restore};
 pub use state::{BadProof, Leaf, Level, Proof, State, hash_value, prove};
 
 use crate::config::ApplicationName;

@@ -5,6 +5,8 @@
 //! that makes no sense (flags, configuration). Without the feature `node` only what needs no network is offered.
 
 #[cfg(feature = "node")]
+mod backup;
+#[cfg(feature = "node")]
 mod bench;
 #[cfg(feature = "node")]
 mod client;
@@ -25,10 +27,14 @@ mod logging;
 #[cfg(feature = "node")]
 mod metrics;
 mod output;
+#[cfg(feature = "node")]
+mod restore;
 mod simulate;
 #[cfg(feature = "node")]
 mod start;
 mod table;
+#[cfg(feature = "node")]
+mod transfer;
 mod verify;
 
 use std::process::ExitCode;
@@ -98,6 +104,10 @@ enum Command {
     #[cfg(feature = "node")]
     Doctor(client::DoctorArguments),
     #[cfg(feature = "node")]
+    Backup(backup::Arguments),
+    #[cfg(feature = "node")]
+    Restore(restore::Arguments),
+    #[cfg(feature = "node")]
     Bench(bench::Arguments),
     Verify(verify::Arguments),
     Inspect(inspect::Arguments),
@@ -148,6 +158,10 @@ pub fn main() -> ExitCode {
         #[cfg(feature = "node")]
         Command::Doctor(arguments) => client::doctor(&arguments, json),
         Command::Inspect(arguments) => inspect::run(&arguments, json),
+        #[cfg(feature = "node")]
+        Command::Backup(arguments) => backup::run(&arguments, json),
+        #[cfg(feature = "node")]
+        Command::Restore(arguments) => restore::run(&arguments, json),
         #[cfg(feature = "node")]
         Command::Bench(arguments) => bench::run(&arguments, json),
         Command::Verify(arguments) => verify::run(&arguments, json),

@@ -1,9 +1,9 @@
 //! What the HTTP server asks, answered by the actors and the store.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use tokio::sync::{broadcast, oneshot, watch};
+use tokio::sync::{Semaphore, broadcast, mpsc, oneshot, watch};
 
 use super::{disk_watch::DiskWatch, figures};
 use crate::{
@@ -13,23 +13,26 @@ use crate::{
         port::{Port, Refused},
         replica::{FateSender, Foremost, Kept, Replica, Submit, Waits},
         router::{Heard, Heed},
-        storage::{StoragePort, StoreReader},
+        storage::{Pins, StoragePort, StoreReader},
     },
     api::port::{
         Answer, Backend, BlockView, CommandState, Examination, InstanceView, Operation, PeerView, Pending,
-        ProvenAnswer, QueueView, Refusal, Status, Until, ValidatorView,
+        ProvenAnswer, QueueView, Refusal, SnapshotStream, Status, Until, ValidatorView,
     },
     app::{self, Application, CheckError, Header, Identified, Receipt, kv},
     config::Genesis,
     metrics::{Actor, Label as _, Metrics},
     protocol::{Abstention, Evidence, Lifetime, StableCheckpoint},
-    replica::{Attestation, CertificateDocument, CheckpointDocument, Fate, Notice, Peer},
+    replica::{Attestation, CertificateDocument, CheckpointDocument, Fate, Notice, Peer, snapshot},
     store::Rows,
     types::{Digest, Height, Tally, ValidatorIndex, ValidatorSet},
 };
 
 /// How far behind the furthest peer a node may be and still be ready.
 const READY_LAG_MAX: u64 = 10;
+
+/// How long a reader of a snapshot may take for one frame. A state that is being read cannot be let go.
+const SNAPSHOT_PATIENCE: Duration = Duration::from_secs(30);
 
 /// The node behind the HTTP server.
 pub struct NodeBackend {
@@ -55,6 +58,10 @@ pub struct NodeBackend {
     pub(super) disk: DiskWatch,
     /// What is committed.
     pub reader: StoreReader,
+    /// What was committed at the last checkpoints.
+    pub pins: Pins,
+    /// Places for those who send snapshots.
+    pub sending: Arc<Semaphore>,
     /// What the ordering brain shows.
     pub snapshot: watch::Receiver<Snapshot>,
     /// Heights for readers that wait.
@@ -274,6 +281,30 @@ impl Backend for NodeBackend {
     fn checkpoint(&self) -> Pending<Result<Option<CheckpointDocument>, Refusal>> {
         let (genesis, stable) = (Arc::clone(&self.genesis), self.stable.borrow().clone());
         self.blocking(move |reader| CheckpointDocument::new(reader, &genesis, stable?))
+    }
+
+    fn snapshot(&self) -> Pending<Result<Option<SnapshotStream>, Refusal>> {
+        let stable = self.stable.borrow().clone();
+        let Some((stable, pinned)) = stable.and_then(|stable| {
+            let pinned = self.pins.at(stable.checkpoint.height)?;
+            Some((stable, pinned))
+        }) else {
+            return ready(Ok(None));
+        };
+        let Ok(place) = Arc::clone(&self.sending).try_acquire_owned() else { return ready(Err(Refusal::Busy)) };
+        let (height, genesis) = (stable.checkpoint.height, Arc::clone(&self.genesis));
+        let (sender, frames) = mpsc::channel(1);
+        actix_rt::task::spawn_blocking(move || {
+            let _place = place;
+            let runtime = tokio::runtime::Handle::current();
+            for frame in snapshot::frames(&*pinned, &genesis, stable).into_iter().flatten() {
+                let sent = sender.send_timeout(frame, SNAPSHOT_PATIENCE);
+                if runtime.block_on(sent).is_err() {
+                    return;
+                }
+            }
+        });
+        ready(Ok(Some(SnapshotStream { height, frames })))
     }
 
     fn status(&self) -> Status {

@@ -30,7 +30,7 @@ pub use self::{
 };
 #[cfg(feature = "planted")]
 pub use crate::actors::network::mouthpiece::{self, MakeMouthpiece, Mouthpiece};
-pub use crate::actors::storage::{OpenError as StorageError, StoreView};
+pub use crate::actors::storage::{NewStore, OpenError as StorageError, StoreView};
 use crate::{
     actors::{network, storage},
     app,

@@ -7,7 +7,7 @@ use std::{
 };
 
 use actix::prelude::*;
-use tokio::sync::{broadcast, mpsc, watch};
+use tokio::sync::{Semaphore, broadcast, mpsc, watch};
 
 use super::{StartError, backend::NodeBackend, builder::Spec, disk_watch::DiskWatch, replica::End, watch::Watch};
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
         network::{self, Discovery, Network, NetworkEvent, NetworkPort, NetworkSettings, NodeKey, PeerProof},
         port::Port,
         replica::Replica as ReplicaActor,
-        storage::{self, Storage, StoragePort, StoreReader},
+        storage::{self, Pins, Storage, StoragePort, StoreReader},
     },
     api::{self, port::Backend},
     app::{self, Application},
@@ -30,6 +30,9 @@ use crate::{
 
 /// What an answer to a peer may hold beyond one payload.
 const ANSWER_MARGIN: usize = 1 << 20;
+
+/// How many snapshots are read at a time, so that this slows nothing else.
+const SNAPSHOTS_MAX: usize = 1;
 
 /// All parts, running.
 pub struct Node {
@@ -245,16 +248,18 @@ impl Ground<'_> {
         let genesis = &self.identity.genesis;
         let window = usize::try_from(genesis.window).unwrap_or(usize::MAX);
         let headers = app::headers(&self.reader, window.saturating_add(2));
+        let restored = app::base_checkpoint(&self.reader);
+        let stable = restored.into_iter().chain(recovered.stable).max_by_key(|stable| stable.checkpoint.height);
         let recovered_brain = Recovered {
             headers,
             owners: executor.owners(),
             decided: recovered.decided,
-            oldest: Height::FIRST,
+            oldest: app::base_height(&self.reader).next(),
             abstention: recovered.abstention,
             origin: app::header(&self.reader, Height::ZERO).expect("genesis is in the store").hash(),
             checkpoint: last_checkpoint(&self.reader, genesis),
             signed: recovered.signed,
-            stable: recovered.stable.clone(),
+            stable: stable.clone(),
         };
         let tip = executor.tip().height;
         let brain = Replica::new(self.settings(), recovered_brain);
@@ -262,7 +267,9 @@ impl Ground<'_> {
         let arbiter = Arbiter::new();
         let signatures = Arc::new(Signatures::new(genesis));
         let theirs = Arc::clone(&signatures);
-        let start = move |_: &mut Context<Executor>| Executor::new(executor, reader, storage, theirs);
+        let (pins, interval) = (Pins::default(), genesis.checkpoint_interval());
+        let pinned = pins.clone();
+        let start = move |_: &mut Context<Executor>| Executor::new(executor, reader, storage, theirs, pinned, interval);
         let executor = Executor::start_in_arbiter(&arbiter.handle(), start);
         let (router, replica) = (Context::<Router>::new(), Context::<ReplicaActor>::new());
         let payload = usize::try_from(genesis.payload_bytes_max).unwrap_or(usize::MAX);
@@ -277,10 +284,11 @@ impl Ground<'_> {
             snapshot: Arc::new(watch::Sender::new(Snapshot::default())),
             notices: broadcast::channel(NOTICES).0,
             round: Arc::new(watch::Sender::new(None)),
-            stable: Arc::new(watch::Sender::new(recovered.stable)),
+            stable: Arc::new(watch::Sender::new(stable)),
             resends: Arc::new(AtomicU32::new(0)),
             reader: self.reader.clone(),
             storage: self.storage.clone(),
+            pins,
             network: self.network.clone(),
             pacemaker: self.port(Pacemaker::new(clock).start(), Mailbox::Pacemaker),
             signatures,
@@ -335,6 +343,8 @@ impl Ground<'_> {
             storage: self.storage.clone(),
             disk,
             reader: self.reader.clone(),
+            pins: ports.pins.clone(),
+            sending: Arc::new(Semaphore::new(SNAPSHOTS_MAX)),
             snapshot: ports.snapshot.subscribe(),
             heights: ports.heights.subscribe(),
             round: ports.round.subscribe(),

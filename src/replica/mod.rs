@@ -51,6 +51,7 @@ mod rejoin;
 mod replies;
 mod schedule;
 mod serve;
+pub mod snapshot;
 mod stable_proof;
 mod state_proof;
 #[cfg(test)]

@@ -23,12 +23,12 @@ pub fn blocks_from(rows: &dyn Rows, from: Height, bytes_max: usize) -> Vec<Block
     blocks
 }
 
-/// The header of the highest checkpoint that is executed (`OB-8`).
+/// The header of the highest checkpoint that was executed here (`OB-8`): not one whose state was restored.
 ///
 /// # Panics
 /// If rows are not ours.
 pub fn last_checkpoint(rows: &dyn Rows, genesis: &Genesis) -> Option<Header> {
     let tip = app::tip_height(rows)?;
     let height = tip.minus(tip.get() % genesis.checkpoint_interval());
-    app::header(rows, height).filter(|_| height > Height::ZERO)
+    app::header(rows, height).filter(|_| height > app::base_height(rows))
 }

@@ -41,6 +41,11 @@ impl<'a, R: Rows + ?Sized> Overlay<'a, R> {
         &self.changes
     }
 
+    /// The changes so far, which are not on top any more.
+    pub fn take_changes(&mut self) -> Changes {
+        std::mem::take(&mut self.changes)
+    }
+
     /// The changes, for good.
     pub fn into_changes(self) -> Changes {
         self.changes

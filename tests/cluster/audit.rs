@@ -86,7 +86,10 @@ pub fn assert_equal_chains(cluster: &Cluster, nodes: &[usize], height: u64) {
         let first = of(nodes[0]);
         assert!(first.1.is_string(), "a block shows its state root: {first:?}");
         for &node in &nodes[1..] {
-            assert_eq!(of(node), first, "node {node} differs at height {at}");
+            // One whose state was restored has no blocks below: the hashes above say that they were the same.
+            if cluster.nodes[node].base < at {
+                assert_eq!(of(node), first, "node {node} differs at height {at}");
+            }
         }
     }
 }

@@ -47,6 +47,8 @@ pub struct Node {
     pub http: String,
     pub p2p: String,
     pub dir: PathBuf,
+    /// The height whose state was restored; the blocks up to it are elsewhere.
+    pub base: u64,
 }
 
 /// Has a node on a host of its own serve clients elsewhere.
@@ -110,6 +112,7 @@ impl Cluster {
             http: node["http"].as_str().expect("a URL").to_owned(),
             p2p: node["p2p"].as_str().expect("a multiaddress").to_owned(),
             dir: PathBuf::from(node["dir"].as_str().expect("a directory")),
+            base: 0,
         });
         let nodes = nodes.collect();
         Self { nodes, localnet: Some((localnet, stdout)), places: Vec::new(), children: BTreeMap::new(), dir }
@@ -138,7 +141,7 @@ impl Cluster {
         let node = |index: usize| {
             let dir = dir.path().join(format!("net/node{index}"));
             let (http, p2p) = (http_at(&places[index].host), format!("/dns/{}/tcp/4700", hosts[index]));
-            Node { pid: 0, http, p2p, dir }
+            Node { pid: 0, http, p2p, dir, base: 0 }
         };
         let nodes: Vec<_> = (0..places.len()).map(node).collect();
         let mut cluster = Self { nodes, localnet: None, places: places.to_vec(), children: BTreeMap::new(), dir };

@@ -8,6 +8,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 mod audit;
+mod backups;
 mod bad_input;
 mod bench;
 mod clients;

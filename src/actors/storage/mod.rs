@@ -26,9 +26,11 @@ mod gauges;
 mod journaler;
 mod layer;
 mod look;
+mod pins;
 mod port;
 mod queue;
 mod recovery;
+mod shelf;
 mod snapshot;
 mod spares;
 mod store;
@@ -49,8 +51,10 @@ use std::{
 pub use fault::{EXIT_STORAGE, OnFault, OpenError, StorageFault};
 pub use gauges::StorageGauges;
 pub use look::StoreView;
+pub use pins::Pins;
 pub use port::{StoragePort, StoreReader};
 pub use recovery::Recovered;
+pub use shelf::NewStore;
 pub use snapshot::Snapshot;
 pub use writer::WriteBehind;
 

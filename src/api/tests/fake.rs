@@ -10,12 +10,12 @@ use std::{
 
 use bytes::Bytes;
 use futures::FutureExt as _;
-use tokio::sync::{broadcast, watch};
+use tokio::sync::{broadcast, mpsc, watch};
 
 use crate::{
     api::port::{
         Answer, Backend, BlockView, CommandState, Examination, Operation, PeerView, Pending, ProvenAnswer, Refusal,
-        Status, Until, ValidatorView,
+        SnapshotStream, Status, Until, ValidatorView,
     },
     app::{self, CheckError, Command, Header, Identified, Payload, Receipt},
     protocol::{Abstention, Certificate, Evidence},
@@ -254,6 +254,18 @@ impl Backend for Fake {
 
     fn checkpoint(&self) -> Pending<Result<Option<CheckpointDocument>, Refusal>> {
         ready(Ok(None))
+    }
+
+    fn snapshot(&self) -> Pending<Result<Option<SnapshotStream>, Refusal>> {
+        let height = *self.heights.borrow();
+        if height == Height::ZERO {
+            return ready(Ok(None));
+        }
+        let (sender, frames) = mpsc::channel(2);
+        for part in ["a ", "state"] {
+            sender.try_send(Bytes::from_static(part.as_bytes())).unwrap();
+        }
+        ready(Ok(Some(SnapshotStream { height, frames })))
     }
 
     /// The certificate proves nothing; here it matters only which one is given.

@@ -27,7 +27,7 @@ mod validate;
 mod tests;
 
 use bytes::Bytes;
-pub(super) use replies::Entry;
+pub(super) use replies::{Entry, remembered, restore};
 
 use self::{clock::BlockClock, lane::Lanes};
 use super::{
@@ -37,7 +37,7 @@ use super::{
 };
 use crate::{
     config::Genesis,
-    store::{Changes, Rows},
+    store::{Changes, MemoryRows, Rows},
     types::{Digest, Height, ValidatorIndex},
 };
 
@@ -152,6 +152,11 @@ impl Executor {
 /// If the row is not ours.
 pub fn reply(rows: &dyn Rows, id: &Digest) -> Option<(Height, Receipt)> {
     replies::reply(rows, id).map(|reply| (reply.height, reply.receipt))
+}
+
+/// The header of genesis.
+pub(super) fn origin(app: &dyn Application, genesis: &Genesis) -> Header {
+    begin(app, genesis, &MemoryRows::default(), &mut Crown::default()).0
 }
 
 /// The state and header of genesis.

@@ -24,6 +24,8 @@ use crate::{
 
 /// How many heights share a group of [`Table::Fates`].
 const GROUP_HEIGHTS: u64 = 4096;
+/// Where the state has the digests of remembered heights.
+const NAME: &[u8] = b"receipts/";
 
 /// One command of a height in its row of [`Table::Receipts`].
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -91,8 +93,7 @@ pub(super) fn remember(state: &mut State<'_>, height: Height, entry: &Entry) {
 /// Closes a height: its entries by height, and their digest in the state.
 pub(super) fn close(state: &mut State<'_>, height: Height, entries: &[Entry]) {
     let row = codec::encode(entries);
-    let digest = Transcript::new("thalweg receipts v1").bytes(&row).finish();
-    state.put_system(&name(height), digest.as_bytes().to_vec());
+    state.put_system(&name(height), digest(&row).as_bytes().to_vec());
     state.rows().put(Table::Receipts, height_key(height), row);
 }
 
@@ -114,6 +115,27 @@ pub(super) fn forget(state: &mut State<'_>, height: Height) {
     state.delete_system(&name(height));
 }
 
+/// Remembers a height that was closed elsewhere: its row of receipts, if it is the one whose digest the state has.
+pub(in crate::app) fn restore(state: &mut State<'_>, height: Height, row: Bytes) -> Option<()> {
+    if state.system(&name(height))?.as_ref() != digest(&row).as_bytes() {
+        return None;
+    }
+    for entry in decode::<Vec<Entry>>(&row) {
+        remember(state, height, &entry);
+    }
+    state.rows().put(Table::Receipts, height_key(height), row);
+    Some(())
+}
+
+/// The heights whose receipts the state remembers, in order.
+pub(in crate::app) fn remembered(rows: &dyn Rows) -> Vec<Height> {
+    let mut heights = Vec::new();
+    State::new(rows).scan_system(NAME, &mut |name| {
+        heights.extend(name.first_chunk().map(|height| Height::new(u64::from_be_bytes(*height))));
+    });
+    heights
+}
+
 fn slot(client: &Digest, sequence: u64) -> [u8; 40] {
     let mut slot = [0; 40];
     slot[..32].copy_from_slice(client.as_bytes());
@@ -133,8 +155,13 @@ fn fate(group: u64, id: &Digest) -> [u8; 40] {
     key
 }
 
+/// What the state has of a height's receipts.
+fn digest(row: &[u8]) -> Digest {
+    Transcript::new("thalweg receipts v1").bytes(row).finish()
+}
+
 fn name(height: Height) -> Vec<u8> {
-    [b"receipts/".as_slice(), &height.get().to_be_bytes()].concat()
+    [NAME, &height.get().to_be_bytes()].concat()
 }
 
 fn decode<T: Serialize + serde::de::DeserializeOwned>(row: &[u8]) -> T {

@@ -98,6 +98,12 @@ impl<'a> State<'a> {
         self.rows.get(Table::State, &in_space(SYSTEM, name))
     }
 
+    /// Visits the names of the runtime's own values that start with `prefix`, without it, in order.
+    pub(super) fn scan_system(&self, prefix: &[u8], visit: &mut dyn FnMut(&[u8])) {
+        let prefix = in_space(SYSTEM, prefix);
+        self.rows.scan(Table::State, &prefix, &mut |key, _| key.strip_prefix(&*prefix).map(&mut *visit).is_some());
+    }
+
     /// Puts a value of the runtime's own, for good.
     pub(super) fn put_system(&mut self, name: &[u8], value: impl Into<Bytes>) {
         self.rows.put(Table::State, in_space(SYSTEM, name), value);

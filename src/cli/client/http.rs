@@ -1,7 +1,7 @@
 //! HTTP with several nodes: the next one is asked when one fails.
 
 use std::{
-    thread,
+    io, thread,
     time::{Duration, Instant},
 };
 
@@ -242,9 +242,33 @@ impl Client {
                 .and_then(|request| self.agent.run(request)),
         };
         let mut response = sent.map_err(unreachable)?;
-        let height = response.headers().get("thalweg-height").and_then(|value| value.to_str().ok()?.parse().ok());
+        let height = height(response.headers());
         let body = response.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_vec().map_err(unreachable)?;
         Ok(Reply { status: response.status().as_u16(), height, body, node: node.to_owned() })
+    }
+
+    /// Opens a long answer: of the first node that gives one. No time limits it once it has begun. With it come its
+    /// `Thalweg-Height` and who gives it.
+    ///
+    /// # Errors
+    /// The last node's [`Trouble`].
+    pub(in crate::cli) fn stream(&self, path: &str) -> Result<(Option<u64>, Box<dyn io::Read>, String), Trouble> {
+        let mut last = Trouble::Unreachable { node: String::new(), error: "no node is given".to_owned() };
+        for node in &self.nodes {
+            let endless = self.agent.get(format!("{node}{path}")).config().timeout_global(None);
+            match endless.timeout_recv_response(Some(ANSWER_TIMEOUT)).build().call() {
+                Ok(response) if response.status().is_success() => {
+                    let height = height(response.headers());
+                    return Ok((height, Box::new(response.into_body().into_reader()), node.clone()));
+                }
+                Ok(mut response) => {
+                    let body = response.body_mut().read_to_vec().unwrap_or_default();
+                    last = Trouble::Problem(Box::new(Problem::read(response.status().as_u16(), &body, node)));
+                }
+                Err(error) => last = Trouble::Unreachable { node: node.clone(), error: reason(&error) },
+            }
+        }
+        Err(last)
     }
 
     /// Asks one node after the other once, until one gives an answer that asking again would not change.
@@ -285,6 +309,11 @@ impl Client {
             }
         }
     }
+}
+
+/// `Thalweg-Height`.
+fn height(headers: &http::HeaderMap) -> Option<u64> {
+    headers.get("thalweg-height").and_then(|value| value.to_str().ok()?.parse().ok())
 }
 
 /// What a person makes of an error of the connection.

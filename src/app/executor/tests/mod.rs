@@ -1,3 +1,4 @@
+mod snapshot;
 mod votes;
 
 use std::{collections::BTreeMap, sync::Arc};
