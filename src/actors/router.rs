@@ -130,6 +130,9 @@ impl Router {
     fn frame(&mut self, peer: Peer, ticket: Option<Digest>, frame: Frame, hold: InboundHold) {
         if let Some(connected) = self.peers.get_mut(&peer) {
             connected.heard.at = self.ports.clock.now();
+            if let Some(validator) = connected.validator {
+                self.ports.metrics.validator_heard(validator, connected.heard.at);
+            }
         }
         match frame {
             Frame::Instance { height, instance, message } => {
@@ -263,6 +266,7 @@ impl Router {
         self.peers.insert(peer, Connected { validator, heard });
         self.ports.notice(Notice::PeerUp { validator });
         if let Some(validator) = validator {
+            self.ports.metrics.validator_heard(validator, heard.at);
             self.validators.insert(validator, peer);
             for way in self.ways.values() {
                 let up = decider::Tell(crate::protocol::Input::PeerUp { validator });

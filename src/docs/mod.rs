@@ -2,7 +2,7 @@
 //!
 //! Start with [`architecture`]; [`glossary`] fixes the words; [`rules`] lists the rule ids that no folder's header
 //! declares; [`api`] says what the OpenAPI document cannot; [`network`] lists what floods, lies and slowness cost whom;
-//! [`metrics`] and [`logs`] are what a node tells its operator; [`protocols`] shows on paper how other protocols sit on
+//! [`metrics`] and [`logs`] are what a node tells its operator, [`runbooks`] what to do about it; [`protocols`] shows on paper how other protocols sit on
 //! the contract of an instance, [`conformance`] lists what each one that is built must show. What would cost more than a day to undo is argued in [`decisions`].
 
 /// Where things live, what runs, and the way of a message.
@@ -43,6 +43,11 @@ pub mod metrics {
 /// What a node writes to its log, and how to follow a height through all of them.
 pub mod logs {
     #![doc = include_str!("logs.md")]
+}
+
+/// What to do about each alert, and how everyday things are done.
+pub mod runbooks {
+    #![doc = include_str!("runbooks.md")]
 }
 
 /// The rules of the ordering brain, by id.

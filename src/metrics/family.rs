@@ -2,7 +2,9 @@
 
 use std::marker::PhantomData;
 
-use prometheus::{Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+use prometheus::{
+    Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+};
 
 use super::{
     label::Label,
@@ -79,6 +81,15 @@ impl Registrar<'_> {
         let row = find(name);
         assert!(row.shape == Shape::Real && row.labels.is_empty(), "{name}: {BUG}");
         self.keep(Gauge::with_opts(options(row)).expect(BUG))
+    }
+
+    /// All series of a gauge with labels, the last label running fastest.
+    pub fn reals(&self, name: &str) -> Vec<Gauge> {
+        let row = find(name);
+        assert!(row.shape == Shape::Real, "{name}: {BUG}");
+        let names: Vec<&str> = row.labels.iter().map(|axis| axis.name()).collect();
+        let family = self.keep(GaugeVec::new(options(row), &names).expect(BUG));
+        self.combinations(row).iter().map(|values| family.with_label_values(values)).collect()
     }
 
     /// A histogram.

@@ -135,6 +135,22 @@ labels! {
         Slow = "slow",
     }
 
+    /// Where the network dropped something. All of it is repaired by pulling, or asked for again.
+    Bound {
+        /// A frame from a peer, the newest: the receiver of events is behind.
+        Inbound = "inbound",
+        /// A frame to a validator, the oldest: its substream is slow.
+        Outbound = "outbound",
+        /// An order to the network: its task is behind.
+        Order = "order",
+        /// A frame of our own larger than frames may be.
+        TooLarge = "too_large",
+        /// A verdict on a frame that is forgotten.
+        Verdict = "verdict",
+        /// A request of a peer above its limits, answered: busy.
+        Request = "request",
+    }
+
     /// What a connected peer is.
     PeerState {
         /// Proven to be a validator.
@@ -198,6 +214,7 @@ mod tests {
         positions_match::<VoteKind>();
         positions_match::<PeerState>();
         positions_match::<Refusal>();
+        positions_match::<Bound>();
         positions_match::<Rejection>();
         positions_match::<ProtocolName>();
     }

@@ -11,17 +11,23 @@ pub mod table;
 #[cfg(test)]
 mod tests;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use family::{PerLabel, Registrar};
-pub use label::{Actor, Direction, Label, MessageKind, Outcome, PeerState, Refusal, VoteKind};
+pub use label::{Actor, Bound, Direction, Label, MessageKind, Outcome, PeerState, Refusal, VoteKind};
 pub use page::page;
 use prometheus::{Gauge, Histogram, IntCounter, IntGauge, Registry, TextEncoder};
 
 use crate::{
     protocol::{self, ProtocolName, Rejection},
     replica::{self, Fate},
-    types::{Height, ValidatorIndex},
+    types::{Height, Time, ValidatorIndex},
 };
 
 /// The handle. Clones share everything.
@@ -41,6 +47,12 @@ struct Series {
     round_timeouts: IntCounter,
     proposals: IntCounter,
     votes: PerLabel<VoteKind, IntCounter>,
+    validator_votes: Vec<IntCounter>,
+    validator_silent: Vec<Gauge>,
+    /// When each validator was heard last, in milliseconds since the start.
+    heard_ms: Vec<AtomicU64>,
+    spare_validators: Gauge,
+    ready: IntGauge,
     equivocations: IntCounter,
     fatal: IntCounter,
     validator_missed: Vec<IntCounter>,
@@ -56,12 +68,17 @@ struct Series {
     verify_seconds: Histogram,
     verified_signatures: IntCounter,
     storage_sync_seconds: Histogram,
+    journal_bytes: IntGauge,
+    unwritten_bytes: IntGauge,
     sync_blocks: IntCounter,
     mailbox_depth: PerLabel<Actor, IntGauge>,
     mailbox_refused: PerLabel<Actor, IntCounter>,
+    dropped: PerLabel<Bound, IntCounter>,
     peers: PerLabel<PeerState, IntGauge>,
     mesh_peers: IntGauge,
     disk_free_bytes: IntGauge,
+    disk_size_bytes: IntGauge,
+    disk_warning_bytes: IntGauge,
     clock_offset_seconds: Gauge,
     state_root_mismatch: IntGauge,
 }
@@ -80,6 +97,7 @@ impl Metrics {
         let registry = Registry::new();
         let make = Registrar { registry: &registry, validators };
         make.constant("build_info", &[env!("CARGO_PKG_VERSION"), protocol.as_str()]);
+        make.gauge("validators").set(size(validators));
         register_process(&registry);
         let series = Series {
             height: make.gauge("height"),
@@ -93,6 +111,11 @@ impl Metrics {
             round_timeouts: make.counter("round_timeouts_total"),
             proposals: make.counter("proposals_total"),
             votes: make.counter_per("votes_total"),
+            validator_votes: make.counters("validator_votes_total"),
+            validator_silent: make.reals("validator_silent_seconds"),
+            heard_ms: (0..validators).map(|_| AtomicU64::new(0)).collect(),
+            spare_validators: make.real("spare_validators"),
+            ready: make.gauge("ready"),
             equivocations: make.counter("equivocations_total"),
             fatal: make.counter("fatal_total"),
             validator_missed: make.counters("validator_missed_total"),
@@ -108,12 +131,17 @@ impl Metrics {
             verify_seconds: make.histogram("verify_seconds"),
             verified_signatures: make.counter("verified_signatures_total"),
             storage_sync_seconds: make.histogram("storage_sync_seconds"),
+            journal_bytes: make.gauge("journal_bytes"),
+            unwritten_bytes: make.gauge("unwritten_bytes"),
             sync_blocks: make.counter("sync_blocks_total"),
             mailbox_depth: make.gauge_per("mailbox_depth"),
             mailbox_refused: make.counter_per("mailbox_refused_total"),
+            dropped: make.counter_per("dropped_total"),
             peers: make.gauge_per("peers"),
             mesh_peers: make.gauge("mesh_peers"),
             disk_free_bytes: make.gauge("disk_free_bytes"),
+            disk_size_bytes: make.gauge("disk_size_bytes"),
+            disk_warning_bytes: make.gauge("disk_warning_bytes"),
             clock_offset_seconds: make.real("clock_offset_seconds"),
             state_root_mismatch: make.gauge("state_root_mismatch"),
             registry,
@@ -137,7 +165,12 @@ impl Metrics {
             Event::RoundEntered { .. } | Event::Notarized { .. } => {}
             Event::RoundTimedOut { .. } => series.round_timeouts.inc(),
             Event::Proposed { .. } => series.proposals.inc(),
-            Event::VoteCounted { .. } => series.votes.of(VoteKind::Received).inc(),
+            Event::VoteCounted { validator, .. } => {
+                series.votes.of(VoteKind::Received).inc();
+                if let Some(votes) = series.validator_votes.get(validator.position()) {
+                    votes.inc();
+                }
+            }
             Event::VoteCast { .. } => series.votes.of(VoteKind::Cast).inc(),
             Event::Concluded { rounds, .. } => {
                 series.decisions.of(protocol).inc();
@@ -228,6 +261,50 @@ impl Metrics {
         raise(self.0.diff_requests.of(direction), count);
     }
 
+    /// How much the network dropped at a bound since the start.
+    pub fn dropped(&self, bound: Bound, count: u64) {
+        raise(self.0.dropped.of(bound), count);
+    }
+
+    /// A frame of a validator arrived. Indices beyond genesis have no series and are left out.
+    pub fn validator_heard(&self, validator: ValidatorIndex, now: Time) {
+        if let Some(heard) = self.0.heard_ms.get(validator.position()) {
+            heard.store(millis(now), Relaxed);
+        }
+    }
+
+    /// How long a validator has said nothing; since the start, if it never has.
+    pub fn validator_silence(&self, validator: ValidatorIndex, now: Time) -> Duration {
+        let heard = self.0.heard_ms.get(validator.position()).map_or(0, |heard| heard.load(Relaxed));
+        Duration::from_millis(millis(now).saturating_sub(heard))
+    }
+
+    /// Tells of each validator how long it has been silent, as `me` hears it: of oneself that means nothing, and a
+    /// listener does not know who its peers are.
+    pub fn validators_are_silent(&self, me: Option<ValidatorIndex>, now: Time) {
+        for (position, series) in self.0.validator_silent.iter().enumerate() {
+            let silence = ValidatorIndex::at(position).filter(|validator| me.is_some_and(|me| me != *validator));
+            let silence = silence.map(|validator| self.validator_silence(validator, now).as_secs_f64());
+            series.set(silence.unwrap_or(f64::NAN));
+        }
+    }
+
+    /// How many more validators may fail before none of the quorums is in reach; `None` where nobody can tell.
+    pub fn spare_validators(&self, spare: Option<i32>) {
+        self.0.spare_validators.set(spare.map_or(f64::NAN, f64::from));
+    }
+
+    /// Whether the node takes part and is not behind.
+    pub fn ready(&self, is_ready: bool) {
+        self.0.ready.set(i64::from(is_ready));
+    }
+
+    /// What the journal takes on disk, and how much of it the store still lacks.
+    pub fn storage(&self, journal_bytes: u64, unwritten_bytes: u64) {
+        self.0.journal_bytes.set(whole(journal_bytes));
+        self.0.unwritten_bytes.set(whole(unwritten_bytes));
+    }
+
     /// A batch of signatures was checked.
     pub fn verified(&self, signatures: usize, took: Duration) {
         self.0.verified_signatures.inc_by(u64::try_from(signatures).unwrap_or(u64::MAX));
@@ -266,9 +343,15 @@ impl Metrics {
         }
     }
 
-    /// Free bytes where the data directory lies.
-    pub fn disk_free(&self, bytes: u64) {
-        self.0.disk_free_bytes.set(whole(bytes));
+    /// Free bytes where the data directory lies, and how many there are.
+    pub fn disk(&self, free: u64, size: u64) {
+        self.0.disk_free_bytes.set(whole(free));
+        self.0.disk_size_bytes.set(whole(size));
+    }
+
+    /// Below so many free bytes the node warns.
+    pub fn disk_warning(&self, bytes: u64) {
+        self.0.disk_warning_bytes.set(whole(bytes));
     }
 
     /// Our clock minus the median of the validators', in seconds.
@@ -285,6 +368,10 @@ fn register_process(registry: &Registry) {
         .expect("the first collector of its names");
     #[cfg(not(target_os = "linux"))]
     let _ = registry;
+}
+
+fn millis(time: Time) -> u64 {
+    u64::try_from(time.since(Time::ZERO).as_millis()).unwrap_or(u64::MAX)
 }
 
 fn whole(number: u64) -> i64 {

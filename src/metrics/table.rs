@@ -1,7 +1,7 @@
 //! The one table of metrics: what there is, in which unit, with which labels. Registration, tests and documents are
 //! made from it.
 
-use super::label::{Actor, Direction, Label, MessageKind, Outcome, PeerState, Refusal, VoteKind};
+use super::label::{Actor, Bound, Direction, Label, MessageKind, Outcome, PeerState, Refusal, VoteKind};
 use crate::protocol::{ProtocolName, Rejection};
 
 /// Every name begins with this.
@@ -63,6 +63,8 @@ pub enum Axis {
     Reason,
     /// [`Refusal`].
     Refusal,
+    /// [`Bound`].
+    Bound,
     /// [`Actor`].
     Actor,
     /// [`PeerState`].
@@ -82,6 +84,7 @@ impl Axis {
             Self::VoteKind | Self::MessageKind => "kind",
             Self::Direction => "direction",
             Self::Reason | Self::Refusal => "reason",
+            Self::Bound => "bound",
             Self::Actor => "actor",
             Self::State => "state",
             Self::Validator => "validator",
@@ -102,6 +105,7 @@ impl Axis {
             Self::Direction => of::<Direction>(),
             Self::Reason => of::<Rejection>(),
             Self::Refusal => of::<Refusal>(),
+            Self::Bound => of::<Bound>(),
             Self::Actor => of::<Actor>(),
             Self::State => of::<PeerState>(),
             Self::Validator => (0..validators).map(|index| index.to_string()).collect(),
@@ -116,10 +120,16 @@ const SECONDS: Shape = Shape::Histogram(&[
     10.0,
 ]);
 
-/// From ten microseconds to a tenth of a second: what computes, or waits for one disk.
+/// From ten microseconds to a tenth of a second: what computes.
 const SHORT_SECONDS: Shape = Shape::Histogram(&[
     0.000_01, 0.000_025, 0.000_05, 0.000_1, 0.000_2, 0.000_4, 0.000_8, 0.001_6, 0.003_2, 0.006_4, 0.0125, 0.025, 0.05,
     0.1,
+]);
+
+/// From fifty microseconds to two and a half seconds: what waits for one disk, a sick one too.
+const DISK_SECONDS: Shape = Shape::Histogram(&[
+    0.000_05, 0.000_1, 0.000_2, 0.000_4, 0.000_8, 0.001_6, 0.003_2, 0.006_4, 0.0125, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0,
+    2.5,
 ]);
 
 const ROUNDS: Shape = Shape::Histogram(&[1.0, 2.0, 3.0, 4.0, 5.0, 7.0, 10.0, 15.0, 25.0, 50.0]);
@@ -145,6 +155,13 @@ pub const TABLE: &[Row] = &{
         row("round_timeouts_total", Counter, "rounds", &[], "Rounds that ended by their deadline."),
         row("proposals_total", Counter, "proposals", &[], "Proposals that this validator made."),
         row("votes_total", Counter, "votes", &[VoteKind], "Votes cast here, and verified votes of others."),
+        row("validator_votes_total", Counter, "votes", &[Validator], "Verified votes of the other validators."),
+        row("validator_silent_seconds", Real, "seconds", &[Validator],
+            "Since a validator's last frame; NaN for oneself and on listeners."),
+        row("spare_validators", Real, "validators", &[],
+            "How many more may fail until no quorum is in reach; -1: none is; NaN on listeners."),
+        row("validators", Gauge, "validators", &[], "Validators of the chain."),
+        row("ready", Gauge, "bool", &[], "Whether /readyz says yes."),
         row("equivocations_total", Counter, "lies", &[], "Pairs of signed messages that exclude each other."),
         row("fatal_total", Counter, "proofs", &[], "Proofs that more than a third of the power is faulty."),
         row("validator_missed_total", Counter, "turns", &[Validator], "Turns that a height's owner failed."),
@@ -159,13 +176,19 @@ pub const TABLE: &[Row] = &{
         row("diff_requests_total", Counter, "requests", &[Direction], "Questions for what an instance lacks."),
         row("verify_seconds", SHORT_SECONDS, "seconds", &[], "One batch of signatures."),
         row("verified_signatures_total", Counter, "signatures", &[], "Signatures that were checked."),
-        row("storage_sync_seconds", SHORT_SECONDS, "seconds", &[], "One write of the journal with its sync."),
+        row("storage_sync_seconds", DISK_SECONDS, "seconds", &[], "One write of the journal with its sync."),
+        row("journal_bytes", Gauge, "bytes", &[], "What the vote journal takes on disk."),
+        row("unwritten_bytes", Gauge, "bytes", &[], "Committed rows that are in the journal but not in the store yet."),
         row("sync_blocks_total", Counter, "blocks", &[], "Blocks that came from peers, not from an instance here."),
         row("mailbox_depth", Gauge, "messages", &[Actor], "Messages that wait for an actor."),
         row("mailbox_refused_total", Counter, "messages", &[Actor], "Messages that found an actor's mailbox full."),
+        row("dropped_total", Counter, "messages", &[Bound], "What the network dropped because a bound was reached."),
         row("peers", Gauge, "peers", &[State], "Peers by state."),
         row("mesh_peers", Gauge, "peers", &[], "Peers in the gossip mesh."),
         row("disk_free_bytes", Gauge, "bytes", &[], "Free bytes where the data directory lies."),
+        row("disk_size_bytes", Gauge, "bytes", &[], "Size of the file system where the data directory lies."),
+        row("disk_warning_bytes", Gauge, "bytes", &[],
+            "Below so many free bytes the node warns: storage.free_bytes_min."),
         row("clock_offset_seconds", Real, "seconds", &[], "Our clock minus the median of the validators' clocks."),
         row("state_root_mismatch", Gauge, "bool", &[], "Whether another state root was seen for an equal height."),
         row("build_info", Gauge, "constant", &[Version, Protocol], "Always 1; the labels tell what runs."),

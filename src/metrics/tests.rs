@@ -3,13 +3,13 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use super::{
-    Actor, Direction, MessageKind, Metrics, PeerState,
+    Actor, Bound, Direction, MessageKind, Metrics, PeerState,
     table::{PREFIX, Shape, TABLE},
 };
 use crate::{
     protocol::{self, ProtocolName},
     replica::{self, Fate},
-    types::{Digest, Height, ValidatorIndex},
+    types::{Digest, Height, Time, ValidatorIndex},
 };
 
 /// What DESIGN.md promises, written down a second time on purpose: the table must not be able to lose a name.
@@ -105,6 +105,7 @@ fn protocol_events_are_counted() {
         "proposals_total",
         "votes_total{kind=\"cast\"}",
         "votes_total{kind=\"received\"}",
+        "validator_votes_total{validator=\"1\"}",
         "round_timeouts_total",
         "decisions_total{protocol=\"streamlette\"}",
         "decision_seconds_count",
@@ -171,6 +172,53 @@ fn figures_of_actors_land_in_their_own_series() {
         ("verify_seconds_bucket{le=\"0.0004\"}", 1.0),
         ("clock_offset_seconds", -0.25),
         ("state_root_mismatch", 1.0),
+    ] {
+        assert_eq!(sample(&metrics, series), value, "{series}");
+    }
+}
+
+#[test]
+fn silence_is_told_of_others_and_by_validators_only() {
+    let metrics = metrics();
+    let at = |ms| Time::ZERO.plus(Duration::from_millis(ms));
+    let me = ValidatorIndex::new(0);
+    metrics.validator_heard(ValidatorIndex::new(1), at(4_000));
+    metrics.validator_heard(ValidatorIndex::new(9), at(4_000));
+    metrics.validators_are_silent(Some(me), at(5_500));
+    let silence = |validator: u16| sample(&metrics, &format!("validator_silent_seconds{{validator=\"{validator}\"}}"));
+    assert!(silence(0).is_nan(), "of oneself");
+    assert_eq!((silence(1), silence(2)), (1.5, 5.5), "who was never heard is silent since the start");
+    metrics.validators_are_silent(None, at(6_000));
+    assert!((0..4).all(|validator| silence(validator).is_nan()), "a listener cannot tell");
+    metrics.spare_validators(None);
+    assert!(sample(&metrics, "spare_validators").is_nan());
+    metrics.spare_validators(Some(-1));
+    assert_eq!(sample(&metrics, "spare_validators"), -1.0);
+}
+
+#[test]
+fn figures_of_disk_and_bounds_land_in_their_own_series() {
+    let metrics = metrics();
+    metrics.disk(10, 100);
+    metrics.disk_warning(7);
+    metrics.storage(33, 44);
+    metrics.dropped(Bound::Outbound, 3);
+    metrics.dropped(Bound::Outbound, 5);
+    metrics.ready(true);
+    metrics.command_invalid();
+    metrics.synced_to_disk(Duration::from_millis(700));
+    for (series, value) in [
+        ("disk_free_bytes", 10.0),
+        ("disk_size_bytes", 100.0),
+        ("disk_warning_bytes", 7.0),
+        ("journal_bytes", 33.0),
+        ("unwritten_bytes", 44.0),
+        ("dropped_total{bound=\"outbound\"}", 5.0),
+        ("ready", 1.0),
+        ("validators", 4.0),
+        ("commands_total{outcome=\"invalid\"}", 1.0),
+        ("storage_sync_seconds_bucket{le=\"0.5\"}", 0.0),
+        ("storage_sync_seconds_bucket{le=\"1\"}", 1.0),
     ] {
         assert_eq!(sample(&metrics, series), value, "{series}");
     }

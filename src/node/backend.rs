@@ -34,6 +34,9 @@ const READY_LAG_MAX: u64 = 10;
 /// How long a reader of a snapshot may take for one frame. A state that is being read cannot be let go.
 const SNAPSHOT_PATIENCE: Duration = Duration::from_secs(30);
 
+/// A validator that is silent for longer is counted as failed, connected or not: statuses come each second.
+const SILENT: Duration = Duration::from_secs(5);
+
 /// The node behind the HTTP server.
 pub struct NodeBackend {
     /// The application, for encodings and checks.
@@ -93,6 +96,26 @@ impl NodeBackend {
         self.set.is_quorum(reachable.fold(Tally::ZERO, |sum, validator| sum.plus(validator.power)))
     }
 
+    /// How many of the validators in reach, the most powerful first, may fail before the others are no quorum; -1 when
+    /// they are none already, `None` on a listener, which does not know who its peers are.
+    fn spare_validators(&self) -> Option<i32> {
+        self.me?;
+        let now = self.clock.now();
+        let is_in_reach = |validator: &ValidatorView| {
+            let is_heard = || self.metrics.validator_silence(validator.index, now) <= SILENT;
+            validator.is_self || (validator.is_connected && is_heard())
+        };
+        let validators = self.validators();
+        let mut powers: Vec<_> = validators.iter().filter(|it| is_in_reach(it)).map(|it| it.power).collect();
+        powers.sort_unstable();
+        let mut spare = -1;
+        while self.set.is_quorum(powers.iter().fold(Tally::ZERO, |sum, power| sum.plus(*power))) {
+            spare += 1;
+            powers.pop();
+        }
+        Some(spare)
+    }
+
     /// How much waits for an actor. Storage counts its own queue.
     fn queue(&self, actor: Actor) -> QueueView {
         let depth = match actor {
@@ -108,7 +131,7 @@ impl NodeBackend {
         if body.len() > bytes_max {
             return Err(CheckError(format!("the command has {} bytes; at most {bytes_max}", body.len())));
         }
-        self.app.check(body)
+        self.app.check(body).inspect_err(|_| self.metrics.command_invalid())
     }
 
     /// Asks the application about the committed state.
@@ -154,7 +177,7 @@ impl Backend for NodeBackend {
             Operation::Delete { key } => kv::delete(key),
             Operation::Barrier => kv::barrier(),
         };
-        self.app.check(&body)?;
+        self.app.check(&body).inspect_err(|_| self.metrics.command_invalid())?;
         Ok(body)
     }
 
@@ -169,6 +192,7 @@ impl Backend for NodeBackend {
         let verdicts = self.signatures.verdicts(commands.iter().map(Identified::command));
         for (command, verdict) in commands.into_iter().zip(verdicts) {
             if let Err(error) = verdict {
+                self.metrics.command_invalid();
                 fates.push(ready(Err(error.into())));
                 continue;
             }
@@ -412,6 +436,9 @@ impl Backend for NodeBackend {
     }
 
     fn metrics(&self) -> String {
+        self.metrics.ready(self.readiness().is_ok());
+        self.metrics.validators_are_silent(self.me, self.clock.now());
+        self.metrics.spare_validators(self.spare_validators());
         figures::collect(&self.metrics, &self.snapshot.borrow().view, &self.network, &self.storage);
         self.metrics.encode()
     }

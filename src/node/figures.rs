@@ -5,7 +5,7 @@ use crate::{
         network::{Level, NetworkPort},
         storage::StoragePort,
     },
-    metrics::{Actor, Direction, Label as _, MessageKind, Metrics, PeerState, Refusal},
+    metrics::{Actor, Bound, Direction, Label as _, MessageKind, Metrics, PeerState, Refusal},
     protocol::Rejection,
     replica,
 };
@@ -26,6 +26,10 @@ pub(super) fn collect(metrics: &Metrics, view: &replica::View, network: &Network
     for reason in Refusal::all() {
         metrics.refused_connections(*reason, gauges.refused_connections(*reason));
     }
+    for bound in Bound::all() {
+        metrics.dropped(*bound, gauges.dropped(*bound));
+    }
+    metrics.mailbox(Actor::Network).set(i64::try_from(network.waiting_orders()).unwrap_or(i64::MAX));
     // A pull that we answer goes out as a diff; one that we ask comes back as one.
     metrics.diff_requests(Direction::In, gauges.messages(MessageKind::Pull, Direction::In));
     metrics.diff_requests(Direction::Out, gauges.messages(MessageKind::Pull, Direction::Out));
@@ -37,7 +41,8 @@ pub(super) fn collect(metrics: &Metrics, view: &replica::View, network: &Network
     metrics.mesh_peers(level(Level::MeshPeers));
     let storage = storage.gauges();
     metrics.mailbox(Actor::Storage).set(i64::try_from(storage.waiting_appends()).unwrap_or(i64::MAX));
-    if let Some(bytes) = storage.disk_free_bytes() {
-        metrics.disk_free(bytes);
+    metrics.storage(storage.journal_bytes(), storage.unwritten_bytes());
+    if let (Some(free), Some(size)) = (storage.disk_free_bytes(), storage.disk_size_bytes()) {
+        metrics.disk(free, size);
     }
 }

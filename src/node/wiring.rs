@@ -74,6 +74,7 @@ impl Node {
             port.commit(tip, changes);
         }
         metrics.mempool_capacity(config.mempool.bytes_max);
+        metrics.disk_warning(config.storage.free_bytes_min);
         let settings = network_settings(config, identity, &chain, last_counter(&recovered), &port).await?;
         let (network, network_port, events) = network::start(settings)?;
         #[cfg(feature = "planted")]

@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-pub use crate::metrics::{Direction, MessageKind, Refusal};
+pub use crate::metrics::{Bound as Dropped, Direction, MessageKind, Refusal};
 use crate::{
     protocol::{Message, Rejection, pbft, streamlette},
     replica::wire::{Frame, Request, Response},
@@ -13,6 +13,8 @@ use crate::{
 const KINDS: usize = 11;
 /// Values of [`Refusal`].
 const REFUSALS: usize = 9;
+/// Values of [`Dropped`].
+const DROPS: usize = 6;
 
 impl From<&Frame> for MessageKind {
     fn from(frame: &Frame) -> Self {
@@ -54,41 +56,6 @@ impl From<&Response> for MessageKind {
             Response::Diff(_) => Self::Diff,
             Response::Blocks { .. } => Self::Blocks,
             Response::Nothing(_) | Response::Busy => Self::Other,
-        }
-    }
-}
-
-/// Where something was dropped because a bound was reached. All of it is repaired by pulling.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Dropped {
-    /// A frame from a peer, the newest: the receiver of events is behind.
-    Inbound,
-    /// A frame to a validator, the oldest: its substream is slow.
-    Outbound,
-    /// An order to the network: its task is behind.
-    Order,
-    /// A frame of our own larger than frames may be.
-    TooLarge,
-    /// A verdict on a frame that is forgotten.
-    Verdict,
-    /// A request of a peer above its limits, answered with `Busy`.
-    Request,
-}
-
-impl Dropped {
-    /// All of them, so that metrics can create their labels beforehand.
-    pub const ALL: [Self; 6] =
-        [Self::Inbound, Self::Outbound, Self::Order, Self::TooLarge, Self::Verdict, Self::Request];
-
-    /// The metric label.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Inbound => "inbound",
-            Self::Outbound => "outbound",
-            Self::Order => "order",
-            Self::TooLarge => "too_large",
-            Self::Verdict => "verdict",
-            Self::Request => "request",
         }
     }
 }
@@ -144,7 +111,7 @@ pub struct NetworkGauges {
     messages: [[AtomicU64; KINDS]; 2],
     bytes: [[AtomicU64; KINDS]; 2],
     rejected: [AtomicU64; Rejection::ALL.len()],
-    dropped: [AtomicU64; Dropped::ALL.len()],
+    dropped: [AtomicU64; DROPS],
     levels: [AtomicU64; Level::ALL.len()],
     refused_connections: [AtomicU64; REFUSALS],
     publish_errors: AtomicU64,

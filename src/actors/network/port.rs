@@ -215,6 +215,11 @@ impl NetworkPort {
         self.stop.cancel();
     }
 
+    /// Orders that wait for the network's task.
+    pub fn waiting_orders(&self) -> usize {
+        self.orders.max_capacity() - self.orders.capacity()
+    }
+
     pub(super) fn order(&self, order: Order) {
         if self.orders.try_send(order).is_err() {
             self.gauges.count_dropped(Dropped::Order, 1);

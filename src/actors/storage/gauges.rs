@@ -67,6 +67,12 @@ impl StorageGauges {
         self.store_write_micros.load(Relaxed)
     }
 
+    /// How large the file system is; `None` if it does not say.
+    pub fn disk_size_bytes(&self) -> Option<u64> {
+        let status = rustix::fs::statvfs(&self.directory).ok()?;
+        Some(status.f_blocks.saturating_mul(status.f_frsize))
+    }
+
     /// What is free on the file system for us; `None` if it does not say.
     pub fn disk_free_bytes(&self) -> Option<u64> {
         let status = rustix::fs::statvfs(&self.directory).ok()?;
