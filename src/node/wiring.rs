@@ -13,6 +13,7 @@ use super::{StartError, backend::NodeBackend, builder::Spec, disk_watch::DiskWat
 use crate::{
     actors::{
         Clock, Executor, NOTICES, Pacemaker, Ports, Router, Signatures, Snapshot, Verifier,
+        gallery::Gallery,
         network::{self, Discovery, Network, NetworkEvent, NetworkPort, NetworkSettings, NodeKey, PeerProof},
         port::Port,
         replica::Replica as ReplicaActor,
@@ -269,6 +270,7 @@ impl Ground<'_> {
         let ports = Ports {
             clock,
             protocol: genesis.protocol,
+            me: self.me(),
             set: Arc::clone(&self.identity.validators),
             app: Arc::clone(self.app),
             diff_bytes_max: payload.saturating_add(ANSWER_MARGIN),
@@ -288,6 +290,7 @@ impl Ground<'_> {
             executor: self.port(executor, Mailbox::Executor),
             router: self.port(router.address(), Mailbox::Router),
             replica: self.port(replica.address(), Mailbox::Replica),
+            gallery: Gallery::start(),
             metrics: self.metrics.clone(),
         };
         router.run(Router::new(ports.clone(), events));
@@ -330,6 +333,7 @@ impl Ground<'_> {
             clock: ports.clock,
             mempool_bytes_max: self.config.mempool.bytes_max,
             replica: ports.replica.clone(),
+            gallery: ports.gallery.clone(),
             router: ports.router.clone(),
             notices: ports.notices.clone(),
             storage: self.storage.clone(),

@@ -45,6 +45,10 @@ impl Instance for Script {
     fn graphviz(&self) -> String {
         String::new()
     }
+
+    fn picture(&self, _: Height) -> Option<Picture> {
+        None
+    }
 }
 
 fn send(tick: u64, after: Option<u64>) -> Effect {
