@@ -146,7 +146,8 @@ await check("the keyboard reaches everything that can be used", async () => {
         const it = document.activeElement;
         const style = getComputedStyle(it);
         const isVisible = it === document.body || style.outlineStyle !== "none" || it.className === "skip";
-        return `${it.tagName}#${it.id}.${it.value ?? ""}.${it.textContent.slice(0, 30)}.${isVisible ? "" : " without a mark"}`;
+        const words = it.textContent.slice(0, 30);
+        return `${it.tagName}#${it.id}.${it.value ?? ""}.${words}.${isVisible ? "" : " without a mark"}`;
       }),
     );
   }

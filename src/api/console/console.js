@@ -76,22 +76,16 @@ async function health() {
         : [],
     );
     const waiting = diagnosis.mempool_commands;
-    say(
-      at("mempool-words"),
-      waiting
-        ? `${number(waiting)} commands wait, ${number(diagnosis.mempool_bytes)} of ${number(diagnosis.mempool_bytes_max)} bytes`
-        : "No command waits",
-    );
+    const [bytes, most] = [number(diagnosis.mempool_bytes), number(diagnosis.mempool_bytes_max)];
+    say(at("mempool-words"), waiting ? `${number(waiting)} commands wait, ${bytes} of ${most} bytes` : "No command waits");
     at("mempool").value = diagnosis.mempool_bytes / Math.max(1, diagnosis.mempool_bytes_max);
     at("queues").replaceChildren(
       ...diagnosis.queues.map(queue =>
         row(queue.actor, right(number(queue.depth)), right(number(queue.depth_max))),
       ),
     );
-    say(
-      at("chain"),
-      `${status.chain} · ${status.protocol} · ${status.application} · ${status.role}${status.node === null ? "" : ` ${status.node}`}`,
-    );
+    const role = status.node === null ? status.role : `${status.role} ${status.node}`;
+    say(at("chain"), `${status.chain} · ${status.protocol} · ${status.application} · ${role}`);
     say(at("version"), `version ${status.version}, chain ${short(status.chain_id)}`);
     height(status.height, status.syncing ? `of ${number(status.target_height)}` : "");
     tile(

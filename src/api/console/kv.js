@@ -72,7 +72,7 @@ async function look(key) {
     const words = value === null ? "No block deleted it" : "No block wrote it";
     answer(
       seen,
-      `${as}${words} from ${number(origin.searched_from)} to ${number(origin.searched_to)}, the last that are searched.`,
+      `${as}${words} from ${number(origin.searched_from)} to ${number(origin.searched_to)}, the last ones.`,
     );
     return at("kv-proof").replaceChildren();
   }
@@ -84,8 +84,9 @@ async function change(key, method, body) {
   const reply = await fetch(`/v1/kv/${encodeURIComponent(key)}`, { method, body });
   const said = await reply.json();
   if (!reply.ok) throw new Error(said.detail ?? said.title);
+  const done = method === "PUT" ? "Written" : "Deleted";
   answer(
-    `${method === "PUT" ? "Written" : "Deleted"} at height ${number(said.height)}, decided by a quorum and durable here.`,
+    `${done} at height ${number(said.height)}, decided by a quorum and durable here.`,
   );
   await certify(said.height, said.id);
 }

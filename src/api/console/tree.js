@@ -105,11 +105,12 @@ export function showTree(drawing, validators) {
   at("tree-list").replaceChildren(
     ...messages.map(message => {
       const { votes, state } = words(message);
+      const parent = message.parent ? `on ${short(message.parent)}, ` : "";
       return make(
         "li",
         {},
         `${message.kind} of round ${message.round} by validator ${message.leader}, ` +
-          `${message.parent ? `on ${short(message.parent)}, ` : ""}${votes} (${message.votes.join(", ") || "nobody"}), ${state}: `,
+          `${parent}${votes} (${message.votes.join(", ") || "nobody"}), ${state}: `,
         make("code", {}, short(message.id)),
       );
     }),
