@@ -59,7 +59,10 @@ export function showGrid(lines, validators, chosen, choose) {
   });
   const focused = document.activeElement?.dataset?.height;
   const table = at("grid");
+  const isFirst = !table.tHead.firstChild;
   table.tHead.replaceChildren(head);
   table.tBodies[0].replaceChildren(...rows);
+  // The newest heights are what one wants to see on a narrow screen.
+  if (isFirst) table.parentElement.scrollLeft = table.parentElement.scrollWidth;
   if (focused) table.querySelector(`button[data-height="${focused}"]`)?.focus({ preventScroll: true });
 }
