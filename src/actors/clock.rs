@@ -51,6 +51,11 @@ impl Clocks {
         self.ahead.insert(validator, ahead);
     }
 
+    /// How far a validator's clock is ahead of ours, milliseconds.
+    pub fn ahead_ms(&self, validator: ValidatorIndex) -> Option<i64> {
+        self.ahead.get(&validator).copied()
+    }
+
     /// A validator is gone.
     pub fn forget(&mut self, validator: ValidatorIndex) {
         self.ahead.remove(&validator);

@@ -9,18 +9,20 @@
 //!   [`CHECKS_MAX`], by the rounds of an instance, and by storage's own queue.
 //! * Wake-ups coalesce in the pacemaker.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use actix::prelude::*;
 
-use super::{Ports, Round, executor::Validate, network::To, pacemaker, port::Receive, replica, router, verifier};
+use super::{
+    Ports, Round, executor::Validate, gallery::Sketch, network::To, pacemaker, port::Receive, replica, router, verifier,
+};
 use crate::{
     crypto::Verified,
     journal::Entry,
     metrics,
     protocol::{
-        self, Effect, Electorate, Event, Input, Judgement, Lifetime, Message as Wire, Origin, Record, Rejection,
-        Summary, Token, View,
+        self, Drawing, Effect, Electorate, Event, Input, Judgement, Lifetime, Message as Wire, Origin, Record,
+        Rejection, Summary, Token, View,
         seat::{Errand, Seat},
     },
     replica::{self as ordering, Notice, wire::Frame},
@@ -29,6 +31,9 @@ use crate::{
 
 /// Messages that may be at the verifier at once.
 pub const CHECKS_MAX: usize = 1024;
+
+/// Heights of which votes are noted with their times; the lowest goes first.
+const SKETCHES_MAX: usize = 16;
 
 /// The actor.
 pub struct Decider {
@@ -40,6 +45,10 @@ pub struct Decider {
     checks: usize,
     /// When something happened in it first: it may have been dormant for long.
     began: Option<Time>,
+    /// What the console may want to know of undecided heights, at most [`SKETCHES_MAX`].
+    sketches: BTreeMap<Height, Sketch>,
+    /// Heights that this step has decided.
+    decided: Vec<Height>,
     armed: Option<Time>,
     errands: Vec<Errand>,
     events: Vec<Event>,
@@ -88,6 +97,8 @@ impl Decider {
             ports,
             records,
             checks: 0,
+            sketches: BTreeMap::new(),
+            decided: Vec::new(),
             armed: None,
             errands: Vec::new(),
             events: Vec::new(),
@@ -116,6 +127,13 @@ impl Decider {
         }
         self.errands = errands;
         self.events = events;
+        // After the events, which tell the last votes.
+        for height in std::mem::take(&mut self.decided) {
+            self.hang(height);
+            if self.ports.protocol.lifetime() == Lifetime::Epoch {
+                self.sketches.remove(&height);
+            }
+        }
         self.append(ctx);
         self.arm(ctx);
     }
@@ -151,6 +169,9 @@ impl Decider {
             Effect::Decided { height, payload, certificate } => {
                 let block = crate::app::Block { height, payload, certificate };
                 self.ports.replica.insist(replica::Decided { block });
+                let now = self.ports.clock.now();
+                self.sketch(height).decide(now);
+                self.decided.push(height);
             }
             Effect::Measured { quorum_delay } => {
                 self.ports.replica.insist(replica::Tell(ordering::Input::Measured { quorum_delay }));
@@ -234,12 +255,38 @@ impl Decider {
         self.ports.pacemaker.insist(pacemaker::Arm { sleeper: pacemaker::Sleeper::Decider(self.height), alarm });
     }
 
+    fn sketch(&mut self, height: Height) -> &mut Sketch {
+        if self.sketches.len() > SKETCHES_MAX {
+            self.sketches.pop_first();
+        }
+        let now = self.ports.clock.now();
+        self.sketches.entry(height).or_insert_with(|| Sketch::new(now))
+    }
+
+    /// `None` while nothing has happened at a height.
+    fn draw(&self, height: Height) -> Option<Drawing> {
+        let sketch = self.sketches.get(&height)?;
+        Some(sketch.draw(height, self.electorate.id, self.seat.picture(height)?))
+    }
+
+    fn hang(&self, height: Height) {
+        if let Some(drawing) = self.draw(height) {
+            self.ports.gallery.hang(drawing);
+        }
+    }
+
     fn watch(&mut self, now: Time, event: Event) {
         let (height, instance) = (self.height.get(), self.electorate.id);
         tracing::debug!(height, ?instance, ?event, "instance");
         match &event {
             Event::RoundEntered { round, leader } => {
                 self.ports.round.send_replace(Some(Round { number: *round, leader: *leader }));
+            }
+            Event::VoteCounted { height, round, validator } => self.sketch(*height).count(now, *round, *validator),
+            Event::VoteCast { height, round, .. } => {
+                if let Some(me) = self.ports.me {
+                    self.sketch(*height).count(now, *round, me);
+                }
             }
             Event::RoundTimedOut { round } => {
                 self.ports.notice(Notice::RoundTimedOut { height: self.height, round: *round });
@@ -277,6 +324,10 @@ impl Actor for Decider {
     }
 
     fn stopped(&mut self, _: &mut Self::Context) {
+        // Again, with the votes that came after the decision.
+        if self.ports.protocol.lifetime() == Lifetime::Height {
+            self.hang(self.height);
+        }
         self.ports.pacemaker.insist(pacemaker::Arm { sleeper: pacemaker::Sleeper::Decider(self.height), alarm: None });
     }
 }
@@ -333,6 +384,14 @@ pub struct Looked(
     pub View,
 );
 
+/// Asks for the picture of a height.
+#[derive(actix::Message)]
+#[rtype(result = "Option<Drawing>")]
+pub struct Draw {
+    /// Which.
+    pub height: Height,
+}
+
 /// Ends the instance.
 #[derive(actix::Message)]
 #[rtype(result = "()")]
@@ -343,6 +402,14 @@ impl Receive<Look> for Decider {
 
     fn receive(&mut self, _: Look, _: &mut Self::Context) -> Looked {
         Looked(self.seat.view())
+    }
+}
+
+impl Receive<Draw> for Decider {
+    type Result = Option<Drawing>;
+
+    fn receive(&mut self, Draw { height }: Draw, _: &mut Self::Context) -> Option<Drawing> {
+        self.draw(height)
     }
 }
 

@@ -7,6 +7,7 @@
 mod clock;
 pub mod decider;
 pub mod executor;
+pub mod gallery;
 pub mod network;
 pub mod pacemaker;
 pub mod port;
@@ -34,7 +35,7 @@ use crate::{
     metrics::Metrics,
     protocol::{Judgement, ProtocolName, StableCheckpoint},
     replica::{Notice, View, wire::PeerStatus},
-    types::{Digest, Height, ValidatorIndex, ValidatorSet},
+    types::{Digest, Height, Time, ValidatorIndex, ValidatorSet},
 };
 
 /// The exit status when this replica has another state than a quorum signed, or than it signed before a restart
@@ -54,6 +55,8 @@ pub struct Snapshot {
     pub view: View,
     /// Lies that were proven since the start.
     pub proven: usize,
+    /// When the last height was executed, since the start.
+    pub executed_at: Option<Time>,
 }
 
 /// Where the instance is that entered a round last: the lowest live one, while nothing else is wanted.
@@ -72,6 +75,8 @@ pub struct Ports {
     pub clock: Clock,
     /// The protocol of this chain.
     pub protocol: ProtocolName,
+    /// Our place among the validators; `None` for a listener.
+    pub me: Option<ValidatorIndex>,
     /// The validators.
     pub set: Arc<ValidatorSet>,
     /// The application, for checks that need no state.
@@ -110,6 +115,8 @@ pub struct Ports {
     pub executor: Port<Executor>,
     /// Messages in and questions out.
     pub router: Port<Router>,
+    /// Pictures of decided heights.
+    pub gallery: gallery::Gallery,
     /// The ordering brain.
     pub replica: Port<replica::Replica>,
     /// Numbers for operators.

@@ -78,8 +78,17 @@ pub struct Fetch {
 
 /// Asks when each connected peer was last heard, and how far it said it is.
 #[derive(Message)]
-#[rtype(result = "Vec<(Peer, Heard)>")]
+#[rtype(result = "Hearsay")]
 pub struct Heed;
+
+/// The answer to [`Heed`].
+#[derive(MessageResponse)]
+pub struct Hearsay {
+    /// Of the connected peers.
+    pub peers: BTreeMap<Peer, Heard>,
+    /// When validators that are not connected were last heard.
+    pub gone: BTreeMap<ValidatorIndex, Time>,
+}
 
 /// The last that was heard of a peer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -88,6 +97,8 @@ pub struct Heard {
     pub at: Time,
     /// How far it said it is.
     pub executed: Option<Height>,
+    /// How far a validator's clock is ahead of ours, milliseconds.
+    pub clock_ahead_ms: Option<i64>,
 }
 
 struct Connected {
@@ -107,6 +118,7 @@ pub struct Router {
     early: Room,
     validators: BTreeMap<ValidatorIndex, Peer>,
     peers: HashMap<Peer, Connected>,
+    gone: BTreeMap<ValidatorIndex, Time>,
     asking: BTreeSet<(ValidatorIndex, Height)>,
     clocks: Clocks,
     events: Option<tokio::sync::mpsc::Receiver<NetworkEvent>>,
@@ -121,6 +133,7 @@ impl Router {
             early: Room::default(),
             validators: BTreeMap::new(),
             peers: HashMap::new(),
+            gone: BTreeMap::new(),
             asking: BTreeSet::new(),
             clocks: Clocks::default(),
             events: Some(events),
@@ -262,11 +275,12 @@ impl Router {
 
     fn peer_up(&mut self, peer: Peer, key: Option<crate::types::PublicKey>, ctx: &mut Context<Self>) {
         let validator = key.and_then(|key| self.ports.set.index_of(&key));
-        let heard = Heard { at: self.ports.clock.now(), executed: None };
+        let heard = Heard { at: self.ports.clock.now(), executed: None, clock_ahead_ms: None };
         self.peers.insert(peer, Connected { validator, heard });
         self.ports.notice(Notice::PeerUp { validator });
         if let Some(validator) = validator {
             self.ports.metrics.validator_heard(validator, heard.at);
+            self.gone.remove(&validator);
             self.validators.insert(validator, peer);
             for way in self.ways.values() {
                 let up = decider::Tell(crate::protocol::Input::PeerUp { validator });
@@ -277,12 +291,14 @@ impl Router {
     }
 
     fn peer_down(&mut self, peer: Peer, ctx: &mut Context<Self>) {
-        let validator = self.peers.remove(&peer).and_then(|connected| connected.validator);
+        let removed = self.peers.remove(&peer);
+        let validator = removed.as_ref().and_then(|connected| connected.validator);
         if let Some(validator) = validator
             && self.validators.get(&validator) == Some(&peer)
         {
             self.validators.remove(&validator);
             self.clocks.forget(validator);
+            self.gone.extend(removed.map(|connected| (validator, connected.heard.at)));
         }
         self.ports.notice(Notice::PeerDown { validator });
         self.tell_surely(Input::PeerDown { peer }, ctx);
@@ -387,9 +403,14 @@ impl Receive<Fetch> for Router {
 }
 
 impl Receive<Heed> for Router {
-    type Result = Vec<(Peer, Heard)>;
+    type Result = Hearsay;
 
     fn receive(&mut self, _: Heed, _: &mut Self::Context) -> Self::Result {
-        self.peers.iter().map(|(peer, connected)| (*peer, connected.heard)).collect()
+        let heard = |connected: &Connected| {
+            let clock_ahead_ms = connected.validator.and_then(|validator| self.clocks.ahead_ms(validator));
+            Heard { clock_ahead_ms, ..connected.heard }
+        };
+        let peers = self.peers.iter().map(|(peer, connected)| (*peer, heard(connected))).collect();
+        Hearsay { peers, gone: self.gone.clone() }
     }
 }

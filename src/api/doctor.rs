@@ -8,29 +8,35 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
-    port::{Examination, InstanceView, PeerView, QueueView, ValidatorView},
+    finding,
+    port::{Examination, InstanceView, QueueView, ValidatorView},
     problem::Problem,
     request,
     server::Shared,
 };
 use crate::{
-    protocol::{Abstention, Evidence},
+    protocol::Evidence,
     replica::View,
     types::{Height, ValidatorIndex},
 };
 
-/// A connected peer that has been silent for longer is worth a finding: statuses come each second.
-const SILENT_MS: u64 = 5_000;
-
 #[derive(Serialize, ToSchema)]
 struct Diagnosis {
     findings: Vec<String>,
+    /// What to try, in the order of the findings.
+    advice: Vec<&'static str>,
     height: Height,
     target_height: Height,
     /// The lowest live instance.
     instance: Option<InstanceView>,
     /// Whose votes of its round are missing here.
     missing_votes: Vec<ValidatorIndex>,
+    /// The power of those whose votes of its round are here.
+    power_voted: u64,
+    /// The least power that decides.
+    power_needed: u64,
+    /// How long ago a height was executed here, since the start.
+    last_executed_ms_ago: Option<u64>,
     is_quorum_connected: bool,
     validators: Vec<Patient>,
     mesh_peers: usize,
@@ -48,6 +54,10 @@ struct Patient {
     view: ValidatorView,
     height: Option<Height>,
     last_heard_ms_ago: Option<u64>,
+    /// How far its clock is ahead of ours; negative when it is behind.
+    clock_ahead_ms: Option<i64>,
+    /// Its software, as it says.
+    agent: Option<String>,
 }
 
 /// Why nothing is being decided, as far as this node can tell.
@@ -86,22 +96,38 @@ pub async fn evidence(shared: web::Data<Shared>) -> Result<HttpResponse, Problem
 
 fn diagnose(view: &View, examined: Examination) -> Diagnosis {
     let missing_votes = missing_votes(&examined);
-    let findings = findings(view, &examined, &missing_votes);
-    let Examination { instance, peers, validators, is_quorum_connected, mesh_peers, queues, .. } = examined;
+    let found = finding::findings(view, &examined, &missing_votes);
+    let mut advice: Vec<&'static str> = Vec::new();
+    for finding in &found {
+        if !advice.contains(&finding.advice) {
+            advice.push(finding.advice);
+        }
+    }
+    let Examination { instance, peers, validators, is_quorum_connected, mesh_peers, queues, gone_ms_ago, .. } =
+        examined;
     let patient = |view: ValidatorView| {
         let peer = peers.iter().find(|peer| peer.validator == Some(view.index));
         Patient {
             height: peer.and_then(|peer| peer.height),
-            last_heard_ms_ago: peer.and_then(|peer| peer.last_heard_ms_ago),
+            last_heard_ms_ago: match peer {
+                Some(peer) => peer.last_heard_ms_ago,
+                None => gone_ms_ago.get(&view.index).copied(),
+            },
+            clock_ahead_ms: peer.and_then(|peer| peer.clock_ahead_ms),
+            agent: peer.map(|peer| peer.agent.clone()),
             view,
         }
     };
     Diagnosis {
-        findings,
+        findings: found.into_iter().map(|finding| finding.words).collect(),
+        advice,
         height: view.executed,
         target_height: view.target.max(view.executed),
         instance,
         missing_votes,
+        power_voted: examined.power_voted,
+        power_needed: examined.power_needed,
+        last_executed_ms_ago: examined.last_executed_ms_ago,
         is_quorum_connected,
         validators: validators.into_iter().map(patient).collect(),
         mesh_peers,
@@ -119,62 +145,4 @@ fn missing_votes(examined: &Examination) -> Vec<ValidatorIndex> {
     };
     let has_voted = |index: &ValidatorIndex| instance.view.voters.contains(index);
     examined.validators.iter().map(|validator| validator.index).filter(|index| !has_voted(index)).collect()
-}
-
-fn findings(view: &View, examined: &Examination, missing: &[ValidatorIndex]) -> Vec<String> {
-    let mut findings = Vec::new();
-    if let Some(warning) = &examined.disk_warning {
-        findings.push(warning.clone());
-    }
-    match view.abstention {
-        Some(Abstention::Everywhere) => findings.push("rejoining: this node asks the others how far they are".into()),
-        Some(Abstention::Through(last)) => {
-            findings.push(format!("rejoining: this node votes above height {last} only"));
-        }
-        None => {}
-    }
-    if view.sync.is_some() {
-        findings
-            .push(format!("behind: height {} of {} is executed, blocks are being fetched", view.executed, view.target));
-    }
-    findings.extend(connections(&examined.validators, examined.is_quorum_connected, &examined.peers));
-    if let Some(instance) = examined.instance.as_ref().filter(|instance| instance.view.is_wanted && !missing.is_empty())
-    {
-        let (height, round) = (instance.height, instance.view.round);
-        let leader = instance.view.leader.map(|leader| format!(" under validator {leader}")).unwrap_or_default();
-        findings.push(format!("height {height} is in round {round}{leader}; votes missing: {}", list(missing)));
-    }
-    if examined.mesh_peers == 0 && !examined.peers.is_empty() {
-        findings.push("no peer is in the gossip mesh: only substreams between validators carry messages".into());
-    }
-    for queue in examined.queues.iter().filter(|queue| queue.depth > queue.depth_max / 2) {
-        findings.push(format!("{} messages wait for the {}, of {} at most", queue.depth, queue.actor, queue.depth_max));
-    }
-    if view.mempool_bytes > examined.mempool_bytes_max / 10 * 9 {
-        findings.push("the mempool is full: clients are answered 429".into());
-    }
-    findings
-}
-
-/// What is wrong with the ways to the other validators.
-fn connections(validators: &[ValidatorView], is_quorum_connected: bool, peers: &[PeerView]) -> Vec<String> {
-    let mut findings = Vec::new();
-    let gone = validators.iter().filter(|validator| !validator.is_self && !validator.is_connected);
-    let gone: Vec<_> = gone.map(|validator| validator.index).collect();
-    match (is_quorum_connected, gone.is_empty()) {
-        (false, _) => findings.push(format!("the validators in reach are no quorum; not connected: {}", list(&gone))),
-        (true, false) => findings.push(format!("not connected, while a quorum is: {}", list(&gone))),
-        (true, true) => {}
-    }
-    for peer in peers {
-        if let (Some(validator), Some(ms)) = (peer.validator, peer.last_heard_ms_ago.filter(|ms| *ms > SILENT_MS)) {
-            findings.push(format!("validator {validator} is connected, but was last heard {} s ago", ms / 1000));
-        }
-    }
-    findings
-}
-
-fn list(validators: &[ValidatorIndex]) -> String {
-    let names: Vec<_> = validators.iter().map(|index| format!("validator {index}")).collect();
-    if names.is_empty() { "nobody".to_owned() } else { names.join(", ") }
 }

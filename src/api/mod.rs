@@ -17,7 +17,10 @@
 //! | `GET /v1/status` `/v1/validators` `/v1/peers` | where the node stands, who votes, who is connected |
 //! | `GET /v1/events` `?from`, `Last-Event-ID` | server-sent events: blocks from a height on, and what happens between them |
 //! | `GET /v1/doctor` `/v1/evidence` | why nothing is being decided; who was caught lying |
-//! | `GET /healthz` `/readyz` `/metrics` `/` | probes (the first with a `warning` beside its 200 when the disk fills up), metrics, a plain page |
+//! | `GET /healthz` `/readyz` `/metrics` `/` | probes (the first with a `warning` beside its 200 when the disk fills up), metrics, the console |
+//! | `GET /v1/instances` `?limit`, `/v1/instances/{height}` | who voted when at the last heights; the messages of one with their voters |
+//! | `GET /v1/origin/{key}` | which block wrote the value |
+//! | `GET /console/{file}` | what the console is made of |
 //! | `GET /openapi.json` | all of this, for programs |
 //!
 //! Every route with `GET` has `HEAD`, but the endless `/v1/events`.
@@ -40,8 +43,10 @@ mod batch;
 mod browser;
 mod chain;
 mod command;
+mod console;
 mod doctor;
 mod events;
+mod finding;
 mod gate;
 mod kv;
 mod openapi;

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use actix_web::HttpResponse;
 use utoipa::OpenApi;
 
-use super::{batch, chain, doctor, events, kv, port::Until, request::Consistency, status};
+use super::{batch, chain, console, doctor, events, kv, port::Until, request::Consistency, status};
 
 /// All routes. A test holds them against those that the server has.
 #[derive(OpenApi)]
@@ -24,7 +24,8 @@ use super::{batch, chain, doctor, events, kv, port::Until, request::Consistency,
     ),
     paths(
         kv::get, kv::put, kv::delete, batch::post, batch::get, chain::block, chain::certificate, chain::checkpoint, chain::snapshot, chain::validators,
-        events::events, doctor::doctor, doctor::evidence, status::status, status::peers, status::healthz, status::readyz, status::metrics, status::page, openapi,
+        events::events, doctor::doctor, doctor::evidence, status::status, status::peers, status::healthz, status::readyz, status::metrics, console::instances, console::instance,
+        console::origin, console::asset, console::page, openapi,
     ),
     components(schemas(Until, Consistency))
 )]

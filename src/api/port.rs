@@ -3,13 +3,15 @@
 //! Implemented by the node over its actors, and in memory by the tests. Everything here is intentions and nouns;
 //! neither side learns of the other's HTTP, mailboxes, disk or network.
 
+use std::{collections::BTreeMap, sync::Arc};
+
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use tokio::sync::{broadcast, mpsc, watch};
 
 use crate::{
     app::{CheckError, Header, Identified, Proof, Receipt, SignatureError},
-    protocol::{self, Evidence},
+    protocol::{self, Drawing, Evidence},
     replica::{Attestation, CertificateDocument, CheckpointDocument, Fate, Notice, View},
     types::{Digest, Height, Power, PublicKey, ValidatorIndex},
 };
@@ -80,6 +82,12 @@ pub trait Backend: Send + Sync + 'static {
 
     /// The connected peers.
     fn peers(&self) -> Pending<Result<Vec<PeerView>, Refusal>>;
+
+    /// The last heights, the highest first: live ones in which something has happened, then decided ones.
+    fn drawings(&self, count: usize) -> Pending<Result<Vec<Arc<Drawing>>, Refusal>>;
+
+    /// What a height's instance holds; `None` when it is not remembered here.
+    fn drawing(&self, height: Height) -> Pending<Result<Option<Arc<Drawing>>, Refusal>>;
 
     /// What a doctor wants to know.
     fn examine(&self) -> Pending<Result<Examination, Refusal>>;
@@ -256,6 +264,18 @@ pub struct PeerView {
     pub height: Option<Height>,
     /// How long ago it sent its last frame, milliseconds.
     pub last_heard_ms_ago: Option<u64>,
+    /// The last measured round trip, microseconds.
+    pub round_trip_us: Option<u64>,
+    /// Whether it is in our gossip mesh.
+    pub is_in_mesh: bool,
+    /// Whether our substream to it is open.
+    pub has_substream: bool,
+    /// Frames that wait for it.
+    pub queued_frames: usize,
+    /// Its software, as it says.
+    pub agent: String,
+    /// How far its clock is ahead of ours, milliseconds; negative when it is behind.
+    pub clock_ahead_ms: Option<i64>,
 }
 
 /// A node's inner state, as far as it explains why nothing is being decided.
@@ -269,6 +289,18 @@ pub struct Examination {
     pub validators: Vec<ValidatorView>,
     /// Whether this node and the validators connected to it are a quorum.
     pub is_quorum_connected: bool,
+    /// The power of those who voted in the instance's round.
+    pub power_voted: u64,
+    /// The least power that decides.
+    pub power_needed: u64,
+    /// When validators that are not connected now were last heard, milliseconds ago.
+    pub gone_ms_ago: BTreeMap<ValidatorIndex, u64>,
+    /// How long ago the last height was executed here; `None` when none was since the start.
+    pub last_executed_ms_ago: Option<u64>,
+    /// Peers turned away since the start because they follow another chain.
+    pub foreign_peers: u64,
+    /// When the last of them came, milliseconds ago.
+    pub last_foreign_ms_ago: Option<u64>,
     /// Peers in the gossip mesh.
     pub mesh_peers: usize,
     /// How much waits for whom.

@@ -1,7 +1,7 @@
 //! Reading requests: keys from paths, parameters from query strings, bodies within bounds of size and time.
 
 use actix_web::{
-    HttpRequest, HttpResponse,
+    HttpRequest, HttpResponse, HttpResponseBuilder,
     http::header::{self, ContentType, ETag, EntityTag, Header as _, IfNoneMatch},
     web,
 };
@@ -91,7 +91,15 @@ pub fn key(request: &HttpRequest) -> Result<Bytes, Problem> {
 /// # Errors
 /// The [`Problem`] of a path that has none.
 pub fn read_key(path: &str) -> Result<Bytes, Problem> {
-    let raw = path.strip_prefix(KV_PREFIX);
+    read_key_below(KV_PREFIX, path)
+}
+
+/// The key in a path as it was sent, after a route's prefix.
+///
+/// # Errors
+/// The [`Problem`] of a path that has none.
+pub fn read_key_below(prefix: &str, path: &str) -> Result<Bytes, Problem> {
+    let raw = path.strip_prefix(prefix);
     let raw = raw.ok_or_else(|| Problem::new(Kind::NoRoute, "the path before the key must not be escaped"))?;
     check_escapes(raw)?;
     let key: Vec<u8> = percent_encoding::percent_decode_str(raw).collect();
@@ -142,15 +150,22 @@ pub fn check_idempotency_key(key: &[u8]) -> Result<(), Problem> {
 /// (RFC 9110 section 13.1.2).
 pub fn immutable(request: &HttpRequest, document: &impl Serialize) -> Result<HttpResponse, Problem> {
     let body = serde_json::to_vec(document).map_err(|error| Problem::new(Kind::Unhealthy, error))?;
-    let tag = EntityTag::new_strong(blake3::hash(&body).to_hex()[..32].to_owned());
+    let (mut response, is_known) = tagged(request, &body);
+    response.insert_header((header::CACHE_CONTROL, "public, max-age=31536000, immutable"));
+    Ok(if is_known { response.finish() } else { response.content_type(ContentType::json()).body(body) })
+}
+
+/// The head of an answer with this body under a tag, and whether the client has it already: then the body stays away.
+pub fn tagged(request: &HttpRequest, body: &[u8]) -> (HttpResponseBuilder, bool) {
+    let tag = EntityTag::new_strong(blake3::hash(body).to_hex()[..32].to_owned());
     let is_known = match IfNoneMatch::parse(request) {
         Ok(IfNoneMatch::Any) => true,
         Ok(IfNoneMatch::Items(tags)) => tags.iter().any(|known| known.weak_eq(&tag)),
         Err(_) => false,
     };
     let mut response = if is_known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
-    response.insert_header(ETag(tag)).insert_header((header::CACHE_CONTROL, "public, max-age=31536000, immutable"));
-    Ok(if is_known { response.finish() } else { response.content_type(ContentType::json()).body(body) })
+    response.insert_header(ETag(tag));
+    (response, is_known)
 }
 
 /// Cuts a page out of a list that is ordered by `cursor`, which grows: what comes after `after`, `limit` items at most.

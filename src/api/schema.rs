@@ -13,7 +13,10 @@ use super::problem::Problem;
 use crate::{
     app::{Header, Leaf, Level, Proof, Status},
     config::{ApplicationName, ClientSignatures},
-    protocol::{self, Checkpoint, Evidence, ProtocolName, StableCheckpoint, Voucher},
+    protocol::{
+        self, Checkpoint, Counted, Drawing, Evidence, PictureKind, PictureMessage, ProtocolName, StableCheckpoint,
+        Voucher,
+    },
     replica::{Attestation, CertificateDocument, CheckpointDocument, StateProofDocument},
     types::{Digest, Height, Octets, Power, PublicKey, Signature, ValidatorIndex},
 };
@@ -54,6 +57,36 @@ schemas! {
         ("is_decided", flag()),
         ("messages", whole().into()),
         ("unverified", whole().into()),
+        ("next_leader", nullable(ValidatorIndex::schema())),
+    ]);
+    PictureKind => text().enum_values(Some(Self::ALL.map(Self::as_str))).build();
+    PictureMessage => object([
+        ("id", Digest::schema()),
+        ("kind", PictureKind::schema()),
+        ("round", whole().into()),
+        ("leader", ValidatorIndex::schema()),
+        ("parent", nullable(Digest::schema())),
+        ("votes", list(ValidatorIndex::schema())),
+        ("commits", list(ValidatorIndex::schema())),
+        ("is_notarized", flag()),
+        ("is_decided", flag()),
+    ]);
+    Counted => object([
+        ("validator", ValidatorIndex::schema()),
+        ("round", whole().into()),
+        ("after_ms", whole().into()),
+    ]);
+    Drawing => object([
+        ("height", Height::schema()),
+        ("instance", Digest::schema()),
+        ("began_at_ms", whole().into()),
+        ("decided_after_ms", nullable(whole().into())),
+        ("ballots", list(Counted::schema())),
+        ("round", whole().into()),
+        ("leader", nullable(ValidatorIndex::schema())),
+        ("is_decided", flag()),
+        ("messages", list(PictureMessage::schema())),
+        ("messages_left_out", whole().into()),
     ]);
     Evidence => object([]);
     Header => object([

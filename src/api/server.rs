@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use super::{
-    batch, browser, chain, doctor, events,
+    batch, browser, chain, console, doctor, events,
     gate::Gate,
     kv, openapi,
     port::Backend,
@@ -134,7 +134,11 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(readable("/readyz", read().to(status::readyz)))
         .service(readable("/metrics", read().to(status::metrics)))
         .service(readable("/openapi.json", read().to(openapi::openapi)))
-        .service(readable("/", read().to(status::page)))
+        .service(readable("/v1/instances", read().to(console::instances)))
+        .service(readable("/v1/instances/{height}", read().to(console::instance)))
+        .service(readable("/v1/origin/{key:.*}", read().to(console::origin)))
+        .service(readable("/console/{file}", read().to(console::asset)))
+        .service(readable("/", read().to(console::page)))
         .default_service(web::to(|| async { Err::<&str, _>(Problem::new(Kind::NoRoute, "see the documentation")) }));
 }
 

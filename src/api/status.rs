@@ -1,4 +1,4 @@
-//! What operators and orchestrators look at: `/v1/status`, `/v1/peers`, `/healthz`, `/readyz`, `/metrics` and `/`.
+//! What operators and orchestrators look at: `/v1/status`, `/v1/peers`, `/healthz`, `/readyz` and `/metrics`.
 
 use std::num::NonZeroUsize;
 
@@ -18,12 +18,6 @@ use crate::{
     replica::Progress,
     types::{Digest, Height, ValidatorIndex},
 };
-
-const PAGE: &str = include_str!("page.html");
-
-/// The page loads nothing from anywhere and asks only its own node.
-const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; \
-                           connect-src 'self'; frame-ancestors 'none'";
 
 #[derive(Serialize, ToSchema)]
 struct StatusDocument<'a> {
@@ -209,18 +203,4 @@ pub async fn readyz(shared: web::Data<Shared>) -> Result<HttpResponse, Problem> 
 )]
 pub async fn metrics(shared: web::Data<Shared>) -> HttpResponse {
     HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(shared.backend.metrics())
-}
-
-/// A plain page that shows `/v1/status`.
-#[utoipa::path(
-    get, path = "/", tag = "node",
-    responses(
-        (status = 200, description = "A page for people", body = String, content_type = "text/html")
-    )
-)]
-pub async fn page() -> HttpResponse {
-    HttpResponse::Ok()
-        .content_type("text/html; charset=utf-8")
-        .insert_header((header::CONTENT_SECURITY_POLICY, PAGE_POLICY))
-        .body(PAGE)
 }

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::{
     Failure,
-    client::{Client, NodeArguments},
+    client::{Client, NodeArguments, Stream},
     output,
     transfer::Progress,
 };
@@ -37,7 +37,7 @@ pub(super) struct Arguments {
 
 /// Takes the snapshot of the first node that has one.
 pub(super) fn run(arguments: &Arguments, json: bool) -> Result<ExitCode, Failure> {
-    let (height, body, node) = Client::new(arguments.nodes.node.clone()).stream(PATH)?;
+    let Stream { height, body, node } = Client::new(arguments.nodes.node.clone()).stream(PATH)?;
     let progress = Progress::new();
     let count = |bytes| progress.advance(bytes);
     let cut_off = |error: SnapshotError| Failure::failed(&node, error);

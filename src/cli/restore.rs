@@ -87,7 +87,7 @@ fn open(from: &str) -> Result<Box<dyn Read>, Failure> {
     }
     if from.starts_with("http://") {
         let url = base_url(from).map_err(|error| Failure::Usage(format!("{from}: {error}")))?;
-        return Ok(Client::new(vec![url]).stream(backup::PATH)?.1);
+        return Ok(Client::new(vec![url]).stream(backup::PATH)?.body);
     }
     let file = File::open(Path::new(from)).map_err(|error| Failure::failed(from, error))?;
     Ok(Box::new(BufReader::new(file)))

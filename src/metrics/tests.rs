@@ -87,12 +87,12 @@ fn names_and_bounds_follow_the_conventions() {
 fn protocol_events_are_counted() {
     let metrics = metrics();
     let digest = Digest::new([0; 32]);
-    let age = Duration::from_millis(3);
+    let (age, height) = (Duration::from_millis(3), Height::FIRST);
     for event in [
         protocol::Event::RoundEntered { round: 0, leader: ValidatorIndex::new(0) },
         protocol::Event::Proposed { round: 0, id: digest },
-        protocol::Event::VoteCast { round: 0, target: digest },
-        protocol::Event::VoteCounted { round: 0, validator: ValidatorIndex::new(1) },
+        protocol::Event::VoteCast { height, round: 0, target: digest },
+        protocol::Event::VoteCounted { height, round: 0, validator: ValidatorIndex::new(1) },
         protocol::Event::Notarized { round: 0, id: digest },
         protocol::Event::RoundTimedOut { round: 0 },
         protocol::Event::Concluded { rounds: 2, payload: digest },

@@ -1,19 +1,20 @@
 //! What the HTTP server asks, answered by the actors and the store.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use tokio::sync::{Semaphore, broadcast, mpsc, oneshot, watch};
+use tokio::sync::{broadcast, oneshot, watch};
 
-use super::{disk_watch::DiskWatch, figures};
+use super::{disk_watch::DiskWatch, figures, snapshots::Snapshots};
 use crate::{
     actors::{
         self, Clock, MAILBOX, Round, Router, Signatures, Snapshot, decider,
+        gallery::Gallery,
         network::{Level, NetworkPort},
         port::{Port, Refused},
-        replica::{FateSender, Foremost, Kept, Replica, Submit, Waits},
-        router::{Heard, Heed},
-        storage::{Pins, StoragePort, StoreReader},
+        replica::{FateSender, Foremost, Kept, Replica, Seek, Submit, Waits},
+        router::{Heard, Hearsay, Heed},
+        storage::{StoragePort, StoreReader},
     },
     api::port::{
         Answer, Backend, BlockView, CommandState, Examination, InstanceView, Operation, PeerView, Pending,
@@ -22,17 +23,16 @@ use crate::{
     app::{self, Application, CheckError, Header, Identified, Receipt, kv},
     config::Genesis,
     metrics::{Actor, Label as _, Metrics},
-    protocol::{Abstention, Evidence, Lifetime, StableCheckpoint},
-    replica::{Attestation, CertificateDocument, CheckpointDocument, Fate, Notice, Peer, snapshot},
+    protocol::{Abstention, Drawing, Evidence, Lifetime, StableCheckpoint},
+    replica::{Attestation, CertificateDocument, CheckpointDocument, Fate, Notice},
     store::Rows,
-    types::{Digest, Height, Tally, ValidatorIndex, ValidatorSet},
+    types::{Digest, Height, Power, Tally, ValidatorIndex, ValidatorSet},
 };
 
+/// Live heights that are shown at most.
+const LIVE_MAX: usize = 16;
 /// How far behind the furthest peer a node may be and still be ready.
 const READY_LAG_MAX: u64 = 10;
-
-/// How long a reader of a snapshot may take for one frame. A state that is being read cannot be let go.
-const SNAPSHOT_PATIENCE: Duration = Duration::from_secs(30);
 
 /// A validator that is silent for longer is counted as failed, connected or not: statuses come each second.
 const SILENT: Duration = Duration::from_secs(5);
@@ -59,12 +59,12 @@ pub struct NodeBackend {
     pub storage: StoragePort,
     /// How full its disk is.
     pub(super) disk: DiskWatch,
+    /// Pictures of decided heights.
+    pub gallery: Gallery,
     /// What is committed.
     pub reader: StoreReader,
     /// What was committed at the last checkpoints.
-    pub pins: Pins,
-    /// Places for those who send snapshots.
-    pub sending: Arc<Semaphore>,
+    pub(super) snapshots: Snapshots,
     /// What the ordering brain shows.
     pub snapshot: watch::Receiver<Snapshot>,
     /// Heights for readers that wait.
@@ -116,6 +116,17 @@ impl NodeBackend {
         Some(spare)
     }
 
+    /// The least power that is a quorum.
+    fn power_needed(&self) -> u64 {
+        let (mut below, mut enough) = (0, u64::try_from(self.set.total().get()).unwrap_or(u64::MAX));
+        while below + 1 < enough {
+            let middle = below + (enough - below) / 2;
+            let is_quorum = self.set.is_quorum(Tally::ZERO.plus(Power::new(middle)));
+            if is_quorum { enough = middle } else { below = middle }
+        }
+        enough
+    }
+
     /// How much waits for an actor. Storage counts its own queue.
     fn queue(&self, actor: Actor) -> QueueView {
         let depth = match actor {
@@ -139,6 +150,16 @@ impl NodeBackend {
         self.app.query(&app::State::new(&self.reader), question)
     }
 
+    /// What a live height's decider shows; `None` when it is not live, or nothing has happened in it.
+    fn live_drawing(&self, height: Height) -> Pending<Result<Option<Arc<Drawing>>, Refusal>> {
+        let sought = self.replica.ask(Seek { height });
+        Box::pin(async move {
+            let Some(decider) = sought.await.map_err(|_| Refusal::Stopping)? else { return Ok(None) };
+            // It may have been closed in between.
+            Ok(decider.ask(decider::Draw { height }).await.ok().flatten().map(Arc::new))
+        })
+    }
+
     /// Reads block on the disk at times: they run on a thread for blocking work.
     fn blocking<T: Send + 'static>(
         &self,
@@ -156,6 +177,10 @@ async fn fate(admitted: oneshot::Receiver<Fate>, committed: Option<oneshot::Rece
         (Fate::Accepted, Some(committed)) => committed.await.map_err(|_| Refusal::Stopping),
         (first, _) => Ok(first),
     }
+}
+
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn ready<T: Send + 'static>(value: T) -> Pending<T> {
@@ -309,26 +334,7 @@ impl Backend for NodeBackend {
 
     fn snapshot(&self) -> Pending<Result<Option<SnapshotStream>, Refusal>> {
         let stable = self.stable.borrow().clone();
-        let Some((stable, pinned)) = stable.and_then(|stable| {
-            let pinned = self.pins.at(stable.checkpoint.height)?;
-            Some((stable, pinned))
-        }) else {
-            return ready(Ok(None));
-        };
-        let Ok(place) = Arc::clone(&self.sending).try_acquire_owned() else { return ready(Err(Refusal::Busy)) };
-        let (height, genesis) = (stable.checkpoint.height, Arc::clone(&self.genesis));
-        let (sender, frames) = mpsc::channel(1);
-        actix_rt::task::spawn_blocking(move || {
-            let _place = place;
-            let runtime = tokio::runtime::Handle::current();
-            for frame in snapshot::frames(&*pinned, &genesis, stable).into_iter().flatten() {
-                let sent = sender.send_timeout(frame, SNAPSHOT_PATIENCE);
-                if runtime.block_on(sent).is_err() {
-                    return;
-                }
-            }
-        });
-        ready(Ok(Some(SnapshotStream { height, frames })))
+        ready(stable.map_or(Ok(None), |stable| self.snapshots.send(&self.genesis, stable)))
     }
 
     fn status(&self) -> Status {
@@ -363,11 +369,17 @@ impl Backend for NodeBackend {
         let (connected, set, clock) = (self.network.peers(), Arc::clone(&self.set), self.clock);
         let heard = self.router.ask(Heed);
         Box::pin(async move {
-            let heard: BTreeMap<Peer, Heard> = heard.await.map_err(|_| Refusal::Stopping)?.into_iter().collect();
+            let Hearsay { peers, .. } = heard.await.map_err(|_| Refusal::Stopping)?;
             let view = |peer: actors::network::PeerView| {
-                let heard = heard.get(&peer.peer);
-                let ago = |heard: &Heard| u64::try_from(clock.now().since(heard.at).as_millis()).unwrap_or(u64::MAX);
+                let heard = peers.get(&peer.peer);
+                let ago = |heard: &Heard| milliseconds(clock.now().since(heard.at));
                 PeerView {
+                    round_trip_us: peer.round_trip.map(|time| u64::try_from(time.as_micros()).unwrap_or(u64::MAX)),
+                    is_in_mesh: peer.is_in_mesh,
+                    has_substream: peer.has_substream,
+                    queued_frames: peer.queued_frames,
+                    agent: peer.agent,
+                    clock_ahead_ms: heard.and_then(|heard| heard.clock_ahead_ms),
                     peer_id: peer.peer_id.to_string(),
                     address: peer.address.to_string(),
                     validator: peer.validator.and_then(|key| set.index_of(&key)),
@@ -376,6 +388,35 @@ impl Backend for NodeBackend {
                 }
             };
             Ok(connected.into_iter().map(view).collect())
+        })
+    }
+
+    fn drawings(&self, count: usize) -> Pending<Result<Vec<Arc<Drawing>>, Refusal>> {
+        let gallery = self.gallery.clone();
+        let live = self.snapshot.borrow().view.in_window.clone();
+        let live: Vec<_> = live.into_iter().rev().take(LIVE_MAX).map(|height| self.live_drawing(height)).collect();
+        Box::pin(async move {
+            let mut drawings = Vec::new();
+            for drawing in live {
+                drawings.extend(drawing.await?);
+            }
+            // What was decided in between is in both.
+            let lowest = drawings.last().map(|drawing| drawing.height);
+            let decided = gallery.last(count).await.into_iter();
+            drawings.extend(decided.filter(|drawing| lowest.is_none_or(|lowest| drawing.height < lowest)));
+            drawings.truncate(count);
+            Ok(drawings)
+        })
+    }
+
+    fn drawing(&self, height: Height) -> Pending<Result<Option<Arc<Drawing>>, Refusal>> {
+        let (gallery, live) = (self.gallery.clone(), self.live_drawing(height));
+        Box::pin(async move {
+            // A decided height of a long instance has forgotten its votes where it is live.
+            match gallery.show(height).await {
+                Some(drawing) => Ok(Some(drawing)),
+                None => live.await,
+            }
         })
     }
 
@@ -390,17 +431,26 @@ impl Backend for NodeBackend {
             mempool_bytes_max: self.mempool_bytes_max,
             disk_free_bytes: self.storage.gauges().disk_free_bytes(),
             disk_warning: self.disk.warning(),
+            power_needed: self.power_needed(),
+            last_executed_ms_ago: self.snapshot.borrow().executed_at.map(|at| milliseconds(self.clock.now().since(at))),
+            foreign_peers: self.network.gauges().foreign_peers(),
+            last_foreign_ms_ago: self.network.gauges().last_foreign_ms_ago(),
             ..Examination::default()
         };
+        let (set, clock, heard) = (Arc::clone(&self.set), self.clock, self.router.ask(Heed));
         Box::pin(async move {
             let peers = peers.await?;
+            let gone = heard.await.map_err(|_| Refusal::Stopping)?.gone;
+            let gone_ms_ago = gone.into_iter().map(|(who, at)| (who, milliseconds(clock.now().since(at)))).collect();
             let mut instance = None;
             if let Some((height, decider)) = foremost.await.map_err(|_| Refusal::Stopping)? {
                 // It may have been closed in between; then there is nothing to look at.
                 let looked = decider.ask(decider::Look).await;
                 instance = looked.ok().map(|decider::Looked(view)| InstanceView { height, view });
             }
-            Ok(Examination { instance, peers, ..examination })
+            let voters = instance.iter().flat_map(|instance| &instance.view.voters);
+            let power_voted = voters.fold(0_u64, |sum, voter| sum.saturating_add(set.power(*voter).get()));
+            Ok(Examination { instance, peers, gone_ms_ago, power_voted, ..examination })
         })
     }
 

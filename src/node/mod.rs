@@ -12,6 +12,7 @@ pub mod exit;
 mod figures;
 mod patience;
 mod replica;
+mod snapshots;
 #[cfg(test)]
 mod tests;
 mod watch;

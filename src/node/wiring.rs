@@ -7,12 +7,16 @@ use std::{
 };
 
 use actix::prelude::*;
-use tokio::sync::{Semaphore, broadcast, mpsc, watch};
+use tokio::sync::{broadcast, mpsc, watch};
 
-use super::{StartError, backend::NodeBackend, builder::Spec, disk_watch::DiskWatch, replica::End, watch::Watch};
+use super::{
+    StartError, backend::NodeBackend, builder::Spec, disk_watch::DiskWatch, replica::End, snapshots::Snapshots,
+    watch::Watch,
+};
 use crate::{
     actors::{
         Clock, Executor, NOTICES, Pacemaker, Ports, Router, Signatures, Snapshot, Verifier,
+        gallery::Gallery,
         network::{self, Discovery, Network, NetworkEvent, NetworkPort, NetworkSettings, NodeKey, PeerProof},
         port::Port,
         replica::Replica as ReplicaActor,
@@ -30,9 +34,6 @@ use crate::{
 
 /// What an answer to a peer may hold beyond one payload.
 const ANSWER_MARGIN: usize = 1 << 20;
-
-/// How many snapshots are read at a time, so that this slows nothing else.
-const SNAPSHOTS_MAX: usize = 1;
 
 /// All parts, running.
 pub struct Node {
@@ -277,6 +278,7 @@ impl Ground<'_> {
         let ports = Ports {
             clock,
             protocol: genesis.protocol,
+            me: self.me(),
             set: Arc::clone(&self.identity.validators),
             app: Arc::clone(self.app),
             diff_bytes_max: payload.saturating_add(ANSWER_MARGIN),
@@ -297,6 +299,7 @@ impl Ground<'_> {
             executor: self.port(executor, Mailbox::Executor),
             router: self.port(router.address(), Mailbox::Router),
             replica: self.port(replica.address(), Mailbox::Replica),
+            gallery: Gallery::start(),
             metrics: self.metrics.clone(),
         };
         router.run(Router::new(ports.clone(), events));
@@ -339,13 +342,13 @@ impl Ground<'_> {
             clock: ports.clock,
             mempool_bytes_max: self.config.mempool.bytes_max,
             replica: ports.replica.clone(),
+            gallery: ports.gallery.clone(),
             router: ports.router.clone(),
             notices: ports.notices.clone(),
             storage: self.storage.clone(),
             disk,
             reader: self.reader.clone(),
-            pins: ports.pins.clone(),
-            sending: Arc::new(Semaphore::new(SNAPSHOTS_MAX)),
+            snapshots: Snapshots::new(ports.pins.clone()),
             snapshot: ports.snapshot.subscribe(),
             heights: ports.heights.subscribe(),
             round: ports.round.subscribe(),

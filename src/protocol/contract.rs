@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::{Certificate, Evidence, Message, Record, Rejection, Summary, Unsigned};
+use super::{Certificate, Evidence, Message, Picture, Record, Rejection, Summary, Unsigned};
 use crate::{
     crypto::Verified,
     types::{Digest, Height, Time, ValidatorIndex},
@@ -28,6 +28,9 @@ pub trait Instance: Send {
 
     /// The state as a Graphviz digraph, for people.
     fn graphviz(&self) -> String;
+
+    /// What it holds of a height; `None` for one that is not its own, or not any more.
+    fn picture(&self, height: Height) -> Option<Picture>;
 }
 
 /// Orders the records of one instance: `Durable(n)` covers every record with a token at most n.
@@ -350,6 +353,8 @@ pub enum Event {
     },
     /// We voted.
     VoteCast {
+        /// For which height.
+        height: Height,
         /// In which round.
         round: u64,
         /// For what.
@@ -357,6 +362,8 @@ pub enum Event {
     },
     /// A verified vote of another validator was counted.
     VoteCounted {
+        /// For which height.
+        height: Height,
         /// In which round.
         round: u64,
         /// Whose.
@@ -412,6 +419,8 @@ pub struct View {
     pub messages: usize,
     /// How many votes and messages it holds that are not verified yet.
     pub unverified: usize,
+    /// Who leads the next round.
+    pub next_leader: Option<ValidatorIndex>,
 }
 
 /// Where a brain leaves what it wants. Cleared and used again by the hands.

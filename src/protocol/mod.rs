@@ -8,6 +8,7 @@ mod checkpoint;
 mod contract;
 mod lifetime;
 pub mod pbft;
+mod picture;
 mod rejection;
 pub mod seat;
 pub mod streamlette;
@@ -20,6 +21,7 @@ use bytes::Bytes;
 pub use checkpoint::{Checkpoint, CheckpointEvidence, StableCheckpoint, Voucher};
 pub use contract::*;
 pub use lifetime::{Lifetime, epoch};
+pub use picture::*;
 pub use rejection::Rejection;
 use serde::{Deserialize, Serialize};
 

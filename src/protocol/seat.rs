@@ -10,7 +10,9 @@
 
 use std::collections::VecDeque;
 
-use super::{Effect, Event, Input, Instance, Message, Origin, Outbox, ProtocolName, Setup, To, Token, Unsigned, View};
+use super::{
+    Effect, Event, Input, Instance, Message, Origin, Outbox, Picture, ProtocolName, Setup, To, Token, Unsigned, View,
+};
 use crate::{
     crypto::{SecretKey, Verified},
     types::{Digest, Height, Time, ValidatorIndex, planted},
@@ -121,6 +123,11 @@ impl Seat {
     /// The state as a Graphviz digraph, for people.
     pub fn graphviz(&self) -> String {
         self.instance.graphviz()
+    }
+
+    /// What the instance holds of a height.
+    pub fn picture(&self, height: Height) -> Option<Picture> {
+        self.instance.picture(height)
     }
 
     /// The instance's id.

@@ -21,13 +21,13 @@ fn faketime() -> PathBuf {
 }
 
 /// A clock that the test sets.
-struct FakeClock {
+pub struct FakeClock {
     file: PathBuf,
     library: String,
 }
 
 impl FakeClock {
-    fn new(cluster: &Cluster, name: &str, offset: &str) -> Self {
+    pub fn new(cluster: &Cluster, name: &str, offset: &str) -> Self {
         let clock = Self { file: cluster.dir().join(name), library: faketime().display().to_string() };
         clock.set(offset);
         clock
@@ -38,7 +38,7 @@ impl FakeClock {
         std::fs::write(&self.file, offset).unwrap();
     }
 
-    fn environment(&self) -> [(&str, &str); 4] {
+    pub fn environment(&self) -> [(&str, &str); 4] {
         [
             ("LD_PRELOAD", &self.library),
             ("FAKETIME_TIMESTAMP_FILE", self.file.to_str().expect("a temporary path")),

@@ -16,6 +16,7 @@ mod clocks;
 mod cluster;
 mod commands;
 mod disks;
+mod doctor;
 mod figures;
 mod first_day;
 mod flooder;

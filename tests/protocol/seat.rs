@@ -8,7 +8,7 @@ use std::{
 use thalweg::{
     crypto::SecretKey,
     protocol::{
-        Effect, Input, Instance, Outbox, ProtocolName, Record, To, Token, Unsigned, View,
+        Effect, Input, Instance, Outbox, Picture, ProtocolName, Record, To, Token, Unsigned, View,
         seat::{Errand, HELD_MAX, Seat},
         streamlette::{self, Tick, Want},
     },
@@ -44,6 +44,10 @@ impl Instance for Script {
 
     fn graphviz(&self) -> String {
         String::new()
+    }
+
+    fn picture(&self, _: Height) -> Option<Picture> {
+        None
     }
 }
 

@@ -83,8 +83,9 @@ impl Replica {
     }
 
     pub fn votes(&self) -> Vec<(u64, Digest)> {
-        let vote =
-            |event: &Event| if let Event::VoteCast { round, target } = event { Some((*round, *target)) } else { None };
+        let vote = |event: &Event| {
+            if let Event::VoteCast { round, target, .. } = event { Some((*round, *target)) } else { None }
+        };
         self.events.iter().filter_map(vote).collect()
     }
 

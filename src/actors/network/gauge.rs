@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use crate::metrics::{Bound as Dropped, Direction, MessageKind, Refusal};
 use crate::{
+    actors::Clock,
     protocol::{Message, Rejection, pbft, streamlette},
     replica::wire::{Frame, Request, Response},
 };
@@ -119,6 +120,7 @@ pub struct NetworkGauges {
     duplicates: AtomicU64,
     dials: AtomicU64,
     foreign_peers: AtomicU64,
+    foreign_at_ms: AtomicU64,
     refused_proofs: AtomicU64,
 }
 
@@ -186,6 +188,11 @@ impl NetworkGauges {
         read(&self.foreign_peers)
     }
 
+    /// How long ago the last of them came, milliseconds by the wall clock.
+    pub fn last_foreign_ms_ago(&self) -> Option<u64> {
+        (self.foreign_peers() > 0).then(|| Clock::wall_ms().saturating_sub(read(&self.foreign_at_ms)))
+    }
+
     /// Proofs refused: a bad signature, a stranger's key, or a counter that was outdone.
     pub fn refused_proofs(&self) -> u64 {
         read(&self.refused_proofs)
@@ -240,6 +247,7 @@ impl NetworkGauges {
 
     pub(super) fn count_foreign_peer(&self) {
         count(&self.foreign_peers);
+        self.foreign_at_ms.store(Clock::wall_ms(), Ordering::Relaxed);
     }
 
     pub(super) fn count_refused_proof(&self) {

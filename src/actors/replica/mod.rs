@@ -13,7 +13,7 @@ use std::{
 };
 
 use actix::prelude::*;
-pub use sight::{Foremost, Kept, Waits};
+pub use sight::{Foremost, Kept, Seek, Waits};
 use tokio::sync::oneshot;
 
 use super::{
@@ -118,6 +118,8 @@ pub struct Replica {
     evidence: Vec<Evidence>,
     /// When the progress of catching up was last logged.
     sync_logged: Option<Time>,
+    /// When the last height was executed.
+    executed_at: Option<Time>,
     outbox: Outbox,
 }
 
@@ -136,6 +138,7 @@ impl Replica {
             armed: None,
             evidence: Vec::new(),
             sync_logged: None,
+            executed_at: None,
             outbox: Outbox::default(),
         }
     }

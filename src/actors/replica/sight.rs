@@ -28,6 +28,14 @@ pub struct Waits {
 #[rtype(result = "Option<(Height, Port<decider::Decider>)>")]
 pub struct Foremost;
 
+/// Asks for the decider of a live height.
+#[derive(Message)]
+#[rtype(result = "Option<Port<decider::Decider>>")]
+pub struct Seek {
+    /// Which.
+    pub height: Height,
+}
+
 /// Asks for the proofs of lies that are kept, at most [`super::EVIDENCE_MAX`].
 #[derive(Message)]
 #[rtype(result = "Vec<Evidence>")]
@@ -37,17 +45,20 @@ impl Replica {
     /// Publishes what an operator may see, if it has changed.
     pub(super) fn show(&mut self) {
         let view = self.brain.view();
-        self.ports.heights.send_if_modified(|height| {
+        let is_new_height = self.ports.heights.send_if_modified(|height| {
             let is_higher = view.executed > *height;
             *height = view.executed;
             is_higher
         });
+        if is_new_height {
+            self.executed_at = Some(self.ports.clock.now());
+        }
         if let Some(progress) = &view.sync {
             self.log_progress(progress);
         }
         self.ports.snapshot.send_if_modified(|snapshot| {
             let is_new = snapshot.view != view;
-            *snapshot = Snapshot { view, proven: self.evidence.len() };
+            *snapshot = Snapshot { view, proven: self.evidence.len(), executed_at: self.executed_at };
             is_new
         });
     }
@@ -122,6 +133,15 @@ impl Receive<Foremost> for Replica {
 
     fn receive(&mut self, _: Foremost, _: &mut Self::Context) -> Self::Result {
         self.live.first_key_value().map(|(height, decider)| (*height, decider.clone()))
+    }
+}
+
+impl Receive<Seek> for Replica {
+    type Result = Option<Port<decider::Decider>>;
+
+    fn receive(&mut self, Seek { height }: Seek, _: &mut Self::Context) -> Self::Result {
+        // A long instance is known by its first height. One that does not have the height says so.
+        self.live.range(..=height).next_back().map(|(_, decider)| decider.clone())
     }
 }
 

@@ -18,7 +18,7 @@ use crate::{
         SnapshotStream, Status, Until, ValidatorView,
     },
     app::{self, CheckError, Command, Header, Identified, Payload, Receipt},
-    protocol::{Abstention, Certificate, Evidence},
+    protocol::{Abstention, Certificate, Counted, Drawing, Evidence, Picture, PictureKind, PictureMessage},
     replica::{Attestation, CertificateDocument, CheckpointDocument, Fate, Notice, View},
     types::{Digest, Height, Power, PublicKey, ValidatorIndex, codec},
 };
@@ -177,6 +177,27 @@ fn ready<T: Send + 'static>(value: T) -> Pending<T> {
     std::future::ready(value).boxed()
 }
 
+impl Fake {
+    /// A decided height with one proposal, for which two have voted.
+    fn sketch(height: Height) -> Drawing {
+        let vote = |index| Counted { validator: ValidatorIndex::new(index), round: 0, after_ms: 1 + u64::from(index) };
+        let message = PictureMessage {
+            id: Digest::new([4; 32]),
+            kind: PictureKind::Proposal,
+            round: 0,
+            leader: ValidatorIndex::new(0),
+            parent: None,
+            votes: vec![ValidatorIndex::new(0), ValidatorIndex::new(1)],
+            commits: Vec::new(),
+            is_notarized: true,
+            is_decided: true,
+        };
+        let picture = Picture { is_decided: true, messages: vec![message], ..Picture::default() };
+        let (instance, ballots) = (Digest::new([2; 32]), vec![vote(0), vote(1), Counted { round: 1, ..vote(0) }]);
+        Drawing { height, instance, began_at_ms: 5, decided_after_ms: Some(9), ballots, picture }
+    }
+}
+
 impl Backend for Fake {
     fn heights(&self) -> watch::Receiver<Height> {
         self.heights.subscribe()
@@ -327,8 +348,23 @@ impl Backend for Fake {
             validator: None,
             height: None,
             last_heard_ms_ago: Some(7),
+            round_trip_us: Some(250),
+            is_in_mesh: true,
+            has_substream: false,
+            queued_frames: 0,
+            agent: String::new(),
+            clock_ahead_ms: None,
         };
         ready(Ok(vec![view("somebody"), view("nobody")]))
+    }
+
+    fn drawings(&self, count: usize) -> Pending<Result<Vec<Arc<Drawing>>, Refusal>> {
+        let drawings = [2, 1].map(|height| Arc::new(Self::sketch(Height::new(height))));
+        ready(Ok(drawings.into_iter().take(count).collect()))
+    }
+
+    fn drawing(&self, height: Height) -> Pending<Result<Option<Arc<Drawing>>, Refusal>> {
+        ready(Ok((height.get() == 1).then(|| Arc::new(Self::sketch(height)))))
     }
 
     fn examine(&self) -> Pending<Result<Examination, Refusal>> {

@@ -57,6 +57,7 @@ fn text(node: &str, diagnosis: &Value) -> String {
         [] => lines.push("  all is well here".to_owned()),
         findings => lines.extend(findings.iter().map(|finding| format!("  * {}", word(finding)))),
     }
+    lines.extend(list("advice").iter().map(|advice| format!("  try: {}", word(advice))));
     let heading = ["VALIDATOR", "CONNECTED", "HEIGHT", "LAST HEARD"].map(str::to_owned).to_vec();
     let patient = |validator: &Value| {
         if validator["is_self"] == true {

@@ -101,6 +101,15 @@ impl Reply {
     }
 }
 
+/// A long answer, a success.
+pub(in crate::cli) struct Stream {
+    /// `Thalweg-Height`, where there is one.
+    pub(in crate::cli) height: Option<u64>,
+    pub(in crate::cli) body: Box<dyn io::Read>,
+    /// The base URL of the node that gives it.
+    pub(in crate::cli) node: String,
+}
+
 /// Why there was no good answer.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub(in crate::cli) enum Trouble {
@@ -247,19 +256,19 @@ impl Client {
         Ok(Reply { status: response.status().as_u16(), height, body, node: node.to_owned() })
     }
 
-    /// Opens a long answer: of the first node that gives one. No time limits it once it has begun. With it come its
-    /// `Thalweg-Height` and who gives it.
+    /// Opens a long answer: of the first node that gives one. No time limits it once it has begun.
     ///
     /// # Errors
     /// The last node's [`Trouble`].
-    pub(in crate::cli) fn stream(&self, path: &str) -> Result<(Option<u64>, Box<dyn io::Read>, String), Trouble> {
+    pub(in crate::cli) fn stream(&self, path: &str) -> Result<Stream, Trouble> {
         let mut last = Trouble::Unreachable { node: String::new(), error: "no node is given".to_owned() };
         for node in &self.nodes {
             let endless = self.agent.get(format!("{node}{path}")).config().timeout_global(None);
             match endless.timeout_recv_response(Some(ANSWER_TIMEOUT)).build().call() {
                 Ok(response) if response.status().is_success() => {
                     let height = height(response.headers());
-                    return Ok((height, Box::new(response.into_body().into_reader()), node.clone()));
+                    let body = Box::new(response.into_body().into_reader());
+                    return Ok(Stream { height, body, node: node.clone() });
                 }
                 Ok(mut response) => {
                     let body = response.body_mut().read_to_vec().unwrap_or_default();

@@ -122,7 +122,11 @@ impl Pbft {
         let slot = self.slots.entry(proposal.height).or_default();
         match slot.count(self.turn.view, &vote) {
             Counted::Added if self.setup.me != Some(vote.signer) => {
-                out.tell(Event::VoteCounted { round: proposal.view.get(), validator: vote.signer });
+                out.tell(Event::VoteCounted {
+                    height: proposal.height,
+                    round: proposal.view.get(),
+                    validator: vote.signer,
+                });
             }
             Counted::Double(_) if planted::is("pbft-lost-evidence") => {}
             Counted::Double(first) if self.exposed.insert(vote.signer) => {

@@ -57,7 +57,11 @@ impl Pbft {
         slot.keep_body(proposal.payload_root, payload.clone());
         self.persist(Record::Accepted { proposal, signature: None, payload: payload.clone() }, out);
         out.tell(Event::Proposed { round: proposal.view.get(), id: proposal.payload_root });
-        out.tell(Event::VoteCast { round: proposal.view.get(), target: proposal.payload_root });
+        out.tell(Event::VoteCast {
+            height: proposal.height,
+            round: proposal.view.get(),
+            target: proposal.payload_root,
+        });
         self.send(To::Validators, Unsigned::PrePrepare { proposal, payload }, out);
     }
 
@@ -76,7 +80,11 @@ impl Pbft {
             votes.extend(self.commit(height, out));
         }
         for vote in &votes {
-            out.tell(Event::VoteCast { round: vote.proposal.view.get(), target: vote.proposal.payload_root });
+            out.tell(Event::VoteCast {
+                height: vote.proposal.height,
+                round: vote.proposal.view.get(),
+                target: vote.proposal.payload_root,
+            });
         }
         if !votes.is_empty() {
             self.send(To::Validators, Unsigned::Votes(votes), out);

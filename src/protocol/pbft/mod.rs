@@ -22,6 +22,7 @@ mod message;
 mod number;
 mod oblivion;
 mod pace;
+mod picture;
 mod recover;
 mod screen;
 mod serve;
@@ -42,7 +43,7 @@ pub use summary::{Known, Summary};
 pub use vote::{Phase, Proof, Proposal, Vote};
 
 use self::{clock::Timers, marks::Marks, oblivion::Oblivion, pace::Pace, slot::Slot, turn::Turn};
-use super::{Effect, Electorate, Input, Instance, Judgement, Outbox, Rejection, Setup, To, Token, View};
+use super::{Effect, Electorate, Input, Instance, Judgement, Outbox, Picture, Rejection, Setup, To, Token, View};
 use crate::types::{Bitmap, Height, Time, ValidatorIndex, codec, planted};
 
 /// What is wanted of this instance.
@@ -264,10 +265,22 @@ impl Instance for Pbft {
             is_decided: self.is_finished,
             messages: self.slots.values().map(Slot::len).sum::<usize>() + self.changes.iter().flatten().count(),
             unverified: self.flying.len(),
+            next_leader: Some(self.turn.view.next().primary(&self.setup.set)),
         }
     }
 
     fn graphviz(&self) -> String {
         graphviz::draw(self)
+    }
+
+    fn picture(&self, height: Height) -> Option<Picture> {
+        let message = picture::draw(self, height)?;
+        Some(Picture {
+            round: self.turn.view.get(),
+            leader: Some(self.primary()),
+            is_decided: message.is_decided,
+            messages: vec![message],
+            messages_left_out: 0,
+        })
     }
 }

@@ -141,7 +141,11 @@ impl Streamlette {
             let counted = self.tree.count(&vote.target, voter, signature);
             if matches!(counted, Counted::Added | Counted::Notarized) {
                 if self.setup.me != Some(voter) {
-                    out.tell(Event::VoteCounted { round: vote.tick.get(), validator: voter });
+                    out.tell(Event::VoteCounted {
+                        height: self.setup.height,
+                        round: vote.tick.get(),
+                        validator: voter,
+                    });
                 }
                 self.expose(Signed { message: vote, signer: voter, signature }, out);
             }

@@ -162,7 +162,7 @@ impl Streamlette {
         if !matches!(message, Unsigned::Vote(_)) {
             out.tell(Event::Proposed { round: vote.tick.get(), id: vote.target });
         }
-        out.tell(Event::VoteCast { round: vote.tick.get(), target: vote.target });
+        out.tell(Event::VoteCast { height: self.setup.height, round: vote.tick.get(), target: vote.target });
         let own = Own { message, after };
         send(&own, To::Validators, out);
         self.turn.own_vote = Some(own);

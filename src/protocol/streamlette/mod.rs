@@ -20,6 +20,7 @@ mod journal;
 mod leader;
 mod message;
 mod pace;
+mod picture;
 mod recover;
 mod safety;
 mod screen;
@@ -40,7 +41,7 @@ pub use tick::{Depth, Tick};
 
 use self::{desk::Desk, journal::Recovery, pace::Pace, tree::Tree, turn::Turn, wants::Wants};
 pub use super::votes::{Ballot, Votes};
-use super::{Electorate, Input, Instance, Judgement, Outbox, Rejection, Setup, Token, View};
+use super::{Electorate, Input, Instance, Judgement, Outbox, Picture, Rejection, Setup, Token, View};
 use crate::types::{Digest, Height, Time, ValidatorIndex};
 
 /// What is wanted of this instance (`SL-T5`).
@@ -195,10 +196,22 @@ impl Instance for Streamlette {
             is_decided: matches!(self.phase, Phase::Decided(_)),
             messages: self.tree.len(),
             unverified: self.desk.len(),
+            next_leader: Some(self.leaders.leader(tick.next())),
         }
     }
 
     fn graphviz(&self) -> String {
         graphviz::draw(&self.tree)
+    }
+
+    fn picture(&self, height: Height) -> Option<Picture> {
+        let picture = || Picture {
+            round: self.turn.tick.get(),
+            leader: Some(self.leaders.leader(self.turn.tick)),
+            is_decided: !self.is_open(),
+            messages: picture::draw(&self.tree),
+            messages_left_out: 0,
+        };
+        (height == self.setup.height).then(picture).map(Picture::bounded)
     }
 }
