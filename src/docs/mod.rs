@@ -45,6 +45,11 @@ pub mod logs {
     #![doc = include_str!("logs.md")]
 }
 
+/// What may differ between versions, and how a chain is upgraded while it decides.
+pub mod upgrades {
+    #![doc = include_str!("upgrades.md")]
+}
+
 /// The rules of the ordering brain, by id.
 pub mod rules {
     #![doc = include_str!("rules.md")]

@@ -16,7 +16,11 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The binary under test.
 pub fn thalweg() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_thalweg"))
+    Command::new(program())
+}
+
+fn program() -> PathBuf {
+    env!("CARGO_BIN_EXE_thalweg").into()
 }
 
 /// Polls until `done` gives a value; a test that waits in vain says what for, and shows `state`.
@@ -76,6 +80,8 @@ pub struct Cluster {
     places: Vec<Place>,
     /// Nodes started again by a test.
     children: BTreeMap<usize, Child>,
+    /// What nodes run that a test starts.
+    program: PathBuf,
     dir: tempfile::TempDir,
 }
 
@@ -112,7 +118,14 @@ impl Cluster {
             dir: PathBuf::from(node["dir"].as_str().expect("a directory")),
         });
         let nodes = nodes.collect();
-        Self { nodes, localnet: Some((localnet, stdout)), places: Vec::new(), children: BTreeMap::new(), dir }
+        Self {
+            nodes,
+            localnet: Some((localnet, stdout)),
+            places: Vec::new(),
+            children: BTreeMap::new(),
+            program: program(),
+            dir,
+        }
     }
 
     /// Starts a validator at each place, and waits until all are ready.
@@ -141,7 +154,8 @@ impl Cluster {
             Node { pid: 0, http, p2p, dir }
         };
         let nodes: Vec<_> = (0..places.len()).map(node).collect();
-        let mut cluster = Self { nodes, localnet: None, places: places.to_vec(), children: BTreeMap::new(), dir };
+        let mut cluster =
+            Self { nodes, localnet: None, places: places.to_vec(), children: BTreeMap::new(), program: program(), dir };
         let all: Vec<_> = (0..places.len()).collect();
         cluster.spawn(&all, &[ON_ALL_ADDRESSES]);
         cluster.wait_until_ready(&all);
@@ -154,11 +168,16 @@ impl Cluster {
         self.nodes[node].http = http_at(host);
     }
 
+    /// Nodes that are started from here on run another program.
+    pub fn run_from_now_on(&mut self, program: &Path) {
+        program.clone_into(&mut self.program);
+    }
+
     /// What starts a node.
     fn command(&self, node: usize) -> Command {
-        let Some(place) = self.places.get(node) else { return thalweg() };
+        let Some(place) = self.places.get(node) else { return Command::new(&self.program) };
         let mut command = Command::new(&place.prefix[0]);
-        command.args(&place.prefix[1..]).arg(env!("CARGO_BIN_EXE_thalweg"));
+        command.args(&place.prefix[1..]).arg(&self.program);
         command
     }
 

@@ -32,6 +32,7 @@ mod pauses;
 mod proofs;
 mod rejoin;
 mod relay;
+mod rolling;
 mod signed;
 mod soak;
 mod supervision;
