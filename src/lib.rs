@@ -115,3 +115,10 @@ pub mod node;
 
 #[cfg(feature = "node")]
 pub use node::Replica;
+
+/// The version of this build, as `--version`, `/v1/status`, `thalweg_build_info` and other nodes show it. A build of
+/// the same sources may call itself otherwise (`THALWEG_VERSION`): a distribution's name, or the next one in a rehearsal.
+pub const VERSION: &str = match option_env!("THALWEG_VERSION") {
+    Some(version) => version,
+    None => env!("CARGO_PKG_VERSION"),
+};

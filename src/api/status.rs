@@ -118,7 +118,7 @@ pub async fn status(shared: web::Data<Shared>) -> HttpResponse {
         application: chain.application,
         client_signatures: chain.client_signatures,
         retention_heights: chain.retention_heights,
-        version: env!("CARGO_PKG_VERSION"),
+        version: crate::VERSION,
     })
 }
 

@@ -76,9 +76,44 @@ pub(super) struct Cluster {
     pub(super) members: Vec<Member>,
 }
 
-struct Keys {
-    validator: Option<SecretKey>,
-    peer: SecretKey,
+/// The keys of one node.
+pub(super) struct Keys {
+    pub(super) validator: Option<SecretKey>,
+    pub(super) peer: SecretKey,
+}
+
+/// A cluster that is not on disk yet.
+pub(super) struct Draft {
+    pub(super) genesis: Genesis,
+    /// Each node's keys, and its peer id.
+    pub(super) nodes: Vec<(Keys, String)>,
+}
+
+impl Draft {
+    /// Makes keys for so many validators and listeners, and fills in the genesis' validators.
+    ///
+    /// # Errors
+    /// [`Failure`] when there is no randomness, or the genesis makes no sense.
+    pub(super) fn make(mut genesis: Genesis, validators: usize, nodes: usize) -> Result<Self, Failure> {
+        let keys = make_keys(validators, nodes).map_err(|error| Failure::failed("random keys", error))?;
+        let public_keys = keys.iter().filter_map(|keys| keys.validator.as_ref()).map(SecretKey::public_key);
+        genesis.validators = public_keys.map(|public_key| Validator { public_key, power: Power::new(1) }).collect();
+        genesis.validate().map_err(|errors| {
+            let errors: Vec<_> = errors.iter().map(ToString::to_string).collect();
+            Failure::Usage(format!("genesis: {}", errors.join("; ")))
+        })?;
+        let with_id = |keys: Keys| {
+            let id = peer_id(&keys.peer.public_key());
+            (keys, id)
+        };
+        Ok(Self { genesis, nodes: keys.into_iter().map(with_id).collect() })
+    }
+
+    /// What a node at one of these places is told of the others: everyone dials every other validator.
+    pub(super) fn config(&self, index: usize, validators: usize, places: &[Place]) -> NodeConfig {
+        let ids: Vec<String> = self.nodes.iter().map(|(_, id)| id.clone()).collect();
+        node_config(index, validators, places, &ids)
+    }
 }
 
 impl Cluster {
@@ -87,37 +122,26 @@ impl Cluster {
     ///
     /// # Errors
     /// [`Failure`] when `dir` has a cluster already, or cannot be written.
-    pub(super) fn create(
-        dir: &Path,
-        mut genesis: Genesis,
-        validators: usize,
-        places: &[Place],
-    ) -> Result<Self, Failure> {
+    pub(super) fn create(dir: &Path, genesis: Genesis, validators: usize, places: &[Place]) -> Result<Self, Failure> {
         refuse_existing(dir)?;
-        let keys = make_keys(validators, places.len()).map_err(|error| Failure::failed("random keys", error))?;
-        let public_keys = keys.iter().filter_map(|keys| keys.validator.as_ref()).map(SecretKey::public_key);
-        genesis.validators = public_keys.map(|public_key| Validator { public_key, power: Power::new(1) }).collect();
-        genesis.validate().map_err(|errors| {
-            let errors: Vec<_> = errors.iter().map(ToString::to_string).collect();
-            Failure::Usage(format!("genesis: {}", errors.join("; ")))
-        })?;
-        let ids: Vec<String> = keys.iter().map(|keys| peer_id(&keys.peer.public_key())).collect();
+        let draft = Draft::make(genesis, validators, places.len())?;
         let write = || -> io::Result<Vec<Member>> {
             fs::create_dir_all(dir)?;
             let member = |index: usize| {
-                let config = node_config(index, validators, places, &ids);
+                let config = draft.config(index, validators, places);
                 let role = if index < validators { Role::Validator } else { Role::Listener };
                 let dir = dir.join(format!("node{index}"));
-                Member { index, role, dir, config, peer_id: ids[index].clone() }
+                Member { index, role, dir, config, peer_id: draft.nodes[index].1.clone() }
             };
             let members: Vec<Member> = (0..places.len()).map(member).collect();
-            for (member, keys) in members.iter().zip(&keys) {
-                write_member(member, keys, &genesis.chain_id())?;
+            for (member, (keys, _)) in members.iter().zip(&draft.nodes) {
+                write_member(member, keys, &draft.genesis.chain_id())?;
             }
             Ok(members)
         };
         let members = write().map_err(|error| Failure::failed(dir.display(), error))?;
         let genesis_file = dir.join(GENESIS_FILE);
+        let genesis = draft.genesis;
         genesis.save(&genesis_file).map_err(|error| Failure::Failed(error.to_string()))?;
         Ok(Self { genesis_file, genesis, members })
     }
@@ -127,7 +151,7 @@ impl Cluster {
 ///
 /// # Errors
 /// When it exists, or cannot be made.
-fn prepare_data_dir(dir: &Path, chain_id: &Digest) -> io::Result<()> {
+pub(super) fn prepare_data_dir(dir: &Path, chain_id: &Digest) -> io::Result<()> {
     private_dir(dir)?;
     journal::create_in(dir, *chain_id, fresh_salt()?).map_err(io::Error::other)
 }

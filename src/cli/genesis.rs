@@ -12,7 +12,8 @@ use serde_json::json;
 
 use super::{
     Failure,
-    cluster::{Cluster, Place},
+    cluster::{Cluster, GENESIS_FILE, Place},
+    kubernetes::{self, Home},
     output,
 };
 use crate::{
@@ -25,7 +26,8 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   thalweg genesis --validators 4 --out chain
-  thalweg genesis --validators 3 --out chain --hosts a.example.org,b.example.org,10.0.0.3")]
+  thalweg genesis --validators 3 --out chain --hosts a.example.org,b.example.org,10.0.0.3
+  thalweg genesis --validators 4 --out chain --kubernetes thalweg    # then kubectl apply -k chain")]
 pub(super) struct Arguments {
     /// How many validators.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
@@ -36,6 +38,18 @@ pub(super) struct Arguments {
     /// The host of each validator, a name or an address; without it all run on 127.0.0.1, node i on ports 4700+i, 8700+i.
     #[arg(long, value_name = "h0,h1,…", value_delimiter = ',')]
     hosts: Vec<String>,
+    /// How many listeners besides, whose directories, and hosts, come after those of the validators.
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=1024))]
+    listeners: u16,
+    /// Do nothing when the directory has a chain already: for a start that is the same each time.
+    #[arg(long)]
+    unless_there: bool,
+    /// Write manifests for the base in deploy/kubernetes, in this namespace, instead of directories.
+    #[arg(long, value_name = "NAMESPACE", conflicts_with_all = ["hosts", "listeners", "unless_there"])]
+    kubernetes: Option<String>,
+    /// What the Kubernetes cluster calls itself in its DNS names.
+    #[arg(long, value_name = "DOMAIN", default_value = "cluster.local", requires = "kubernetes")]
+    cluster_domain: String,
     #[command(flatten)]
     chain: ChainArguments,
 }
@@ -88,11 +102,21 @@ impl ChainArguments {
 /// Makes the files and says where.
 pub(super) fn run(arguments: &Arguments, json: bool) -> Result<ExitCode, Failure> {
     let validators = usize::from(arguments.validators);
+    if let Some(namespace) = &arguments.kubernetes {
+        let genesis = arguments.chain.genesis("thalweg");
+        let home = Home { namespace, domain: &arguments.cluster_domain };
+        return kubernetes::write(&arguments.out, genesis, validators, home, json);
+    }
+    if arguments.unless_there && arguments.out.join(GENESIS_FILE).exists() {
+        output::say(format_args!("{}: has a chain already", arguments.out.display()));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let nodes = validators + usize::from(arguments.listeners);
     let places = match arguments.hosts.as_slice() {
-        [] => places_here(validators, NodeConfig::P2P_PORT, NodeConfig::HTTP_PORT)?,
-        hosts if hosts.len() == validators => hosts.iter().map(|host| place_at(host)).collect::<Result<_, _>>()?,
+        [] => places_here(nodes, NodeConfig::P2P_PORT, NodeConfig::HTTP_PORT)?,
+        hosts if hosts.len() == nodes => hosts.iter().map(|host| place_at(host)).collect::<Result<_, _>>()?,
         hosts => {
-            let what = format!("--hosts names {} hosts for {validators} validators; give one for each", hosts.len());
+            let what = format!("--hosts names {} hosts for {nodes} nodes; give one for each", hosts.len());
             return Err(Failure::Usage(what));
         }
     };
@@ -131,7 +155,7 @@ pub(super) fn place_here(p2p_port: u16, http_port: u16) -> Place {
 
 /// A node on a host of its own. It listens for peers on all addresses; for clients on none but its own, until its
 /// `node.toml` says otherwise, since the API authenticates nobody.
-fn place_at(host: &str) -> Result<Place, Failure> {
+pub(super) fn place_at(host: &str) -> Result<Place, Failure> {
     let (kind, any) = match host.parse::<IpAddr>() {
         Ok(IpAddr::V4(_)) => ("ip4", "/ip4/0.0.0.0"),
         Ok(IpAddr::V6(_)) => ("ip6", "/ip6/::"),
@@ -165,7 +189,16 @@ mod tests {
             checkpoint_interval: Some(5),
             client_signatures: true,
         };
-        Arguments { validators: 3, out, hosts: hosts.iter().map(ToString::to_string).collect(), chain }
+        Arguments {
+            validators: 3,
+            out,
+            hosts: hosts.iter().map(ToString::to_string).collect(),
+            chain,
+            listeners: 0,
+            unless_there: false,
+            kubernetes: None,
+            cluster_domain: "cluster.local".into(),
+        }
     }
 
     #[test]
@@ -225,6 +258,21 @@ mod tests {
         assert_eq!(configs[1].network.peers[0], format!("/dns4/node-0.local/tcp/4700/p2p/{}", id(0)));
         let listen: Vec<_> = configs.iter().flat_map(|config| config.network.listen.clone()).collect();
         assert_eq!(listen, ["/ip4/0.0.0.0/tcp/4700", "/ip4/0.0.0.0/tcp/4700", "/ip6/::/tcp/4700"]);
+    }
+
+    #[test]
+    fn listeners_come_after_validators_and_a_chain_that_is_there_is_left() {
+        let dir = tempfile::tempdir().unwrap();
+        let out = dir.path().join("chain");
+        let mut arguments = arguments(out.clone(), &["a", "b", "c", "d"]);
+        arguments.listeners = 1;
+        arguments.unless_there = true;
+        run(&arguments, false).unwrap();
+        let config = NodeConfig::load(&out.join("node3").join(CONFIG_FILE), &[]).unwrap();
+        assert!(Identity::load(&config).unwrap().validator.is_none() && config.network.peers.len() == 3);
+        let key = std::fs::read(out.join("node0/peer.pem")).unwrap();
+        run(&arguments, false).unwrap();
+        assert_eq!(std::fs::read(out.join("node0/peer.pem")).unwrap(), key);
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod genesis;
 mod import;
 mod inspect;
 mod keygen;
+mod kubernetes;
 #[cfg(all(feature = "node", feature = "planted"))]
 mod liar;
 #[cfg(feature = "node")]
@@ -46,7 +47,7 @@ use failure::Failure;
 #[derive(Debug, Parser)]
 #[command(
     name = "thalweg",
-    version,
+    version = crate::VERSION,
     propagate_version = true,
     max_term_width = 100,
     after_help = "Begin with:

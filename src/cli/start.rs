@@ -1,20 +1,26 @@
 //! `thalweg start`: one node in the foreground.
 
 use std::{
+    fs,
     io::{self, Read as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
     thread,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use clap::Args;
 use rustix::process::{Signal, getpid, kill_process};
 
-use super::{Failure, logging};
+use super::{Failure, cluster::prepare_data_dir, logging};
 use crate::{
-    config::{Identity, NodeConfig},
+    config::{Genesis, Identity, NodeConfig},
+    journal,
     node::Replica,
 };
+
+/// How old a chain may be for a node to begin with an empty journal because nobody has taken `--first-start` away.
+const FIRST_START_MAX: Duration = Duration::from_hours(24);
 
 /// Run one node in the foreground; SIGTERM stops it cleanly.
 #[derive(Debug, Args)]
@@ -45,6 +51,11 @@ pub(super) struct Arguments {
     /// others are far beyond everything it may have voted for; one whose journal is intact starts as usual.
     #[arg(long)]
     rejoin: bool,
+    /// Make the data directory of a node that has never run, with an empty vote journal; one that is there is left as it
+    /// is. For a platform that brings an empty volume. Taken within a day of the chain's beginning and no later: a
+    /// validator that lost its volume must not vote as if it never had.
+    #[arg(long, env = "THALWEG_FIRST_START", conflicts_with = "rejoin")]
+    first_start: bool,
     /// Lie to the other validators, in the way of a liar of the simulator. For tests: only in a build with bugs planted.
     #[cfg(feature = "planted")]
     #[arg(long, value_name = "NAME", value_parser = super::liar::lie)]
@@ -78,6 +89,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
             .spawn(stop_when_stdin_closes)
             .map_err(|error| Failure::failed("thread", error))?;
     }
+    if arguments.first_start {
+        first_start(&config.node.data, &identity.genesis, SystemTime::now())?;
+    }
     let rejoin = arguments.rejoin.then(super::cluster::fresh_salt).transpose();
     let rejoin = rejoin.map_err(|error| Failure::failed("--rejoin", error))?;
     #[cfg(feature = "planted")]
@@ -88,6 +102,34 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let parts = parts.mouthpiece(mouthpiece);
     let spec = parts.build().map_err(|error| Failure::Usage(error.to_string()))?;
     Ok(crate::node::run(spec))
+}
+
+/// Makes a data directory that is not there. It has its name only once its journal is whole, so that a crash on the way
+/// leaves nothing that a later start would have to refuse.
+fn first_start(data: &Path, genesis: &Genesis, now: SystemTime) -> Result<(), Failure> {
+    let failed = |error: io::Error| Failure::failed(data.display(), error);
+    if data.try_exists().map_err(failed)? {
+        return Ok(());
+    }
+    let beginning = UNIX_EPOCH + Duration::from_millis(genesis.created_at_ms);
+    if now.duration_since(beginning).is_ok_and(|age| age > FIRST_START_MAX) {
+        let what = "the chain is older than a day, too old for --first-start; a validator that has lost its data \
+                    starts with --rejoin, a new node gets its directory from genesis";
+        return Err(Failure::Failed(format!("{}: is missing, and {what}", data.display())));
+    }
+    let unfinished = data.with_extension("unfinished");
+    let make = || -> io::Result<()> {
+        match fs::remove_dir_all(&unfinished) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        prepare_data_dir(&unfinished, &genesis.chain_id())?;
+        fs::rename(&unfinished, data)?;
+        journal::sync_directory(data.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")))
+    };
+    make().map_err(failed)?;
+    tracing::info!("a data directory with an empty vote journal was made");
+    Ok(())
 }
 
 fn assignment(text: &str) -> Result<(String, String), &'static str> {
@@ -119,6 +161,24 @@ fn stop_when_stdin_closes() {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn first_start_makes_what_is_missing_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let key = crate::crypto::SecretKey::from_seed(&[1; 32]).public_key();
+        let validators = vec![crate::types::Validator { public_key: key, power: crate::types::Power::new(1) }];
+        let genesis = Genesis::new("test", 1_000, validators);
+        let at = |hours: u64| UNIX_EPOCH + Duration::from_hours(hours);
+        let data = dir.path().join("data");
+        assert!(first_start(&data, &genesis, at(25)).unwrap_err().to_string().contains("--rejoin"));
+        assert!(!data.exists(), "a chain that is older than a day has lost its volume");
+        fs::create_dir(dir.path().join("data.unfinished")).unwrap();
+        first_start(&data, &genesis, at(23)).unwrap();
+        assert!(journal::directory(&data).is_dir() && !dir.path().join("data.unfinished").exists());
+        fs::remove_dir_all(journal::directory(&data)).unwrap();
+        first_start(&data, &genesis, at(0)).unwrap();
+        assert!(!journal::directory(&data).exists(), "a journal that was lost is not made anew");
+    }
 
     #[test]
     fn assignments_name_section_and_key() {

@@ -50,6 +50,11 @@ pub mod runbooks {
     #![doc = include_str!("runbooks.md")]
 }
 
+/// What may differ between versions, and how a chain is upgraded while it decides.
+pub mod upgrades {
+    #![doc = include_str!("upgrades.md")]
+}
+
 /// The rules of the ordering brain, by id.
 pub mod rules {
     #![doc = include_str!("rules.md")]

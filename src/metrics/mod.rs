@@ -96,7 +96,7 @@ impl Metrics {
     pub fn new(protocol: ProtocolName, validators: usize) -> Self {
         let registry = Registry::new();
         let make = Registrar { registry: &registry, validators };
-        make.constant("build_info", &[env!("CARGO_PKG_VERSION"), protocol.as_str()]);
+        make.constant("build_info", &[crate::VERSION, protocol.as_str()]);
         make.gauge("validators").set(size(validators));
         register_process(&registry);
         let series = Series {

@@ -109,7 +109,7 @@ impl Axis {
             Self::Actor => of::<Actor>(),
             Self::State => of::<PeerState>(),
             Self::Validator => (0..validators).map(|index| index.to_string()).collect(),
-            Self::Version => vec![env!("CARGO_PKG_VERSION").to_owned()],
+            Self::Version => vec![crate::VERSION.to_owned()],
         }
     }
 }

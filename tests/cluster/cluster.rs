@@ -16,7 +16,11 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The binary under test.
 pub fn thalweg() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_thalweg"))
+    Command::new(program())
+}
+
+fn program() -> PathBuf {
+    env!("CARGO_BIN_EXE_thalweg").into()
 }
 
 /// Polls until `done` gives a value; a test that waits in vain says what for, and shows `state`.
@@ -78,6 +82,8 @@ pub struct Cluster {
     places: Vec<Place>,
     /// Nodes started again by a test.
     children: BTreeMap<usize, Child>,
+    /// What nodes run that a test starts.
+    program: PathBuf,
     dir: tempfile::TempDir,
 }
 
@@ -115,7 +121,14 @@ impl Cluster {
             base: 0,
         });
         let nodes = nodes.collect();
-        Self { nodes, localnet: Some((localnet, stdout)), places: Vec::new(), children: BTreeMap::new(), dir }
+        Self {
+            nodes,
+            localnet: Some((localnet, stdout)),
+            places: Vec::new(),
+            children: BTreeMap::new(),
+            program: program(),
+            dir,
+        }
     }
 
     /// Starts a validator at each place, and waits until all are ready.
@@ -144,7 +157,8 @@ impl Cluster {
             Node { pid: 0, http, p2p, dir, base: 0 }
         };
         let nodes: Vec<_> = (0..places.len()).map(node).collect();
-        let mut cluster = Self { nodes, localnet: None, places: places.to_vec(), children: BTreeMap::new(), dir };
+        let mut cluster =
+            Self { nodes, localnet: None, places: places.to_vec(), children: BTreeMap::new(), program: program(), dir };
         let all: Vec<_> = (0..places.len()).collect();
         cluster.spawn(&all, &[ON_ALL_ADDRESSES]);
         cluster.wait_until_ready(&all);
@@ -157,11 +171,16 @@ impl Cluster {
         self.nodes[node].http = http_at(host);
     }
 
+    /// Nodes that are started from here on run another program.
+    pub fn run_from_now_on(&mut self, program: &Path) {
+        program.clone_into(&mut self.program);
+    }
+
     /// What starts a node.
     fn command(&self, node: usize) -> Command {
-        let Some(place) = self.places.get(node) else { return thalweg() };
+        let Some(place) = self.places.get(node) else { return Command::new(&self.program) };
         let mut command = Command::new(&place.prefix[0]);
-        command.args(&place.prefix[1..]).arg(env!("CARGO_BIN_EXE_thalweg"));
+        command.args(&place.prefix[1..]).arg(&self.program);
         command
     }
 

@@ -16,7 +16,7 @@ use crate::{
 fn says(cluster: &Cluster, node: usize, parts: &[&str]) -> Value {
     eventually(&format!("a finding with {parts:?}"), PATIENCE, || {
         let text = cluster.get(node, "/v1/doctor")?;
-        let diagnosis: Value = serde_json::from_str(&text)?;
+        let diagnosis: Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
         let findings = diagnosis["findings"].as_array().cloned().unwrap_or_default();
         let has_all =
             |finding: &Value| finding.as_str().is_some_and(|text| parts.iter().all(|part| text.contains(part)));
@@ -29,7 +29,7 @@ fn says(cluster: &Cluster, node: usize, parts: &[&str]) -> Value {
 fn says_nothing(cluster: &Cluster, node: usize) {
     eventually("nothing to be found", PATIENCE, || {
         let text = cluster.get(node, "/v1/doctor")?;
-        let diagnosis: Value = serde_json::from_str(&text)?;
+        let diagnosis: Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
         if diagnosis["findings"] == serde_json::json!([]) { Ok(()) } else { Err(diagnosis["findings"].to_string()) }
     });
 }

@@ -34,6 +34,7 @@ mod pauses;
 mod proofs;
 mod rejoin;
 mod relay;
+mod rolling;
 mod signed;
 mod soak;
 mod supervision;

@@ -94,7 +94,7 @@ fn status_tells_where_the_node_stands() {
         ("state_root", Digest::new([1; 32]).to_string().into()),
         ("chain", "tests".into()),
         ("application", "kv".into()),
-        ("version", env!("CARGO_PKG_VERSION").into()),
+        ("version", crate::VERSION.into()),
         ("node", 2.into()),
         ("mempool", serde_json::json!({"commands": 0, "bytes": 0})),
         ("peers", 3.into()),
