@@ -171,10 +171,15 @@ fn what_is_decided_may_be_cached_and_nothing_else() {
     }
     assert_eq!(again("\"x\"").status, 200);
     assert_ne!(bench.get("/v1/blocks/1?limit=0").header("etag"), Some(tag.as_str()), "another page");
-    for target in ["/v1/blocks/latest", "/v1/blocks/9", "/v1/status", "/v1/validators", "/v1/kv/a", "/metrics", "/"] {
+    for target in ["/v1/blocks/latest", "/v1/blocks/9", "/v1/status", "/v1/validators", "/v1/kv/a", "/metrics"] {
         let reply = bench.get(target);
         assert_eq!((reply.header("cache-control"), reply.header("etag")), (Some("no-store"), None), "{target}");
     }
+    // A part of the program: asked for each time, sent again when it is another one.
+    let page = bench.get("/");
+    assert_eq!(page.header("cache-control"), Some("no-cache"));
+    let known = Request::new("GET", "/").header("If-None-Match", page.header("etag").unwrap());
+    assert_eq!(bench.call(&known).status, 304);
 }
 
 /// Without a configured origin there is none of it; a configured one may read and write, and others still may not.
