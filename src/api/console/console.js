@@ -77,7 +77,8 @@ async function health() {
     );
     const waiting = diagnosis.mempool_commands;
     const [bytes, most] = [number(diagnosis.mempool_bytes), number(diagnosis.mempool_bytes_max)];
-    say(at("mempool-words"), waiting ? `${number(waiting)} commands wait, ${bytes} of ${most} bytes` : "No command waits");
+    const who = waiting === 1 ? "One command waits" : `${number(waiting)} commands wait`;
+    say(at("mempool-words"), waiting ? `${who}, ${bytes} of ${most} bytes` : "No command waits");
     at("mempool").value = diagnosis.mempool_bytes / Math.max(1, diagnosis.mempool_bytes_max);
     at("queues").replaceChildren(
       ...diagnosis.queues.map(queue =>
@@ -293,6 +294,7 @@ const WORDS = {
 };
 
 function happened(name, it) {
+  at("nothing")?.remove();
   const time = new Date().toTimeString().slice(0, 8);
   at("events").prepend(make("li", {}, make("time", {}, time), WORDS[name](it)));
   while (at("events").children.length > EVENTS) at("events").lastChild.remove();
@@ -313,7 +315,7 @@ follow({
     say(at("feed"), isOpen ? "live" : `no event stream, again in ${span(wait)}`);
   },
 });
-at("events").append(make("li", { class: "note" }, "Nothing since this page was opened."));
+at("events").append(make("li", { class: "note", id: "nothing" }, "Nothing since this page was opened."));
 at("heights").addEventListener("change", event => choose(Number(event.target.value)));
 at("follow").addEventListener("change", () => heights().catch(() => {}));
 for (const id of ["height", "rate", "commands", "latency", "peers", "mempool"])
