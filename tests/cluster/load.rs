@@ -284,7 +284,8 @@ impl Worker {
         match reply.status {
             200 => Written::of(&answer),
             504 => self.ask(node + 1, answer["id"].as_str()?),
-            429 | 503 => None,
+            // A node that stood still in the middle of a request has not read it in time.
+            408 | 429 | 503 => None,
             _ => {
                 let what = format!("{method} {url}: {} {}", reply.status, String::from_utf8_lossy(&reply.body));
                 self.shared.unexpected.lock().unwrap().push(what);
