@@ -4,7 +4,7 @@
 //! bounded queue, so that no decider waits for it and none takes a lock: when the queue is full, a picture is lost.
 //! What a decider notes of a height while it is undecided is its [`Sketch`].
 //!
-//! Limits: [`HEIGHTS_MAX`] drawings; [`BALLOTS_MAX`] votes of a height with their times.
+//! Limits: [`HEIGHTS_MAX`] drawings; `BALLOTS_MAX` votes of a height with their times.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -6,7 +6,7 @@
 //! The bytes are [`MAGIC`], then frames: a length of four bytes, big-endian, and a part in the one encoding. A file
 //! that was cut off lacks its last part.
 //!
-//! Limits: [`PART_BYTES_MAX`] for a part. How much there is in all cannot be told beforehand: whoever applies it
+//! Limits: 64 MiB for a part. How much there is in all cannot be told beforehand: whoever applies it
 //! watches the room on its disk.
 
 use std::io::{self, Read, Write};
