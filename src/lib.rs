@@ -122,3 +122,8 @@ pub const VERSION: &str = match option_env!("THALWEG_VERSION") {
     Some(version) => version,
     None => env!("CARGO_PKG_VERSION"),
 };
+
+/// What nodes tell each other that they run.
+pub fn agent() -> String {
+    format!("thalweg/{VERSION}")
+}

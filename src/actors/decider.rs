@@ -35,9 +35,23 @@ pub const CHECKS_MAX: usize = 1024;
 /// Heights of which votes are noted with their times; the lowest goes first.
 const SKETCHES_MAX: usize = 16;
 
+/// Which opening of an instance this is: a long one is opened again when its validator may vote again (`OB-10`), while
+/// what is left of the earlier one still ends.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct Life(u64);
+
+impl Life {
+    /// The one after this.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
 /// The actor.
 pub struct Decider {
     seat: Seat,
+    life: Life,
     height: Height,
     electorate: Arc<Electorate>,
     ports: Ports,
@@ -47,7 +61,8 @@ pub struct Decider {
     began: Option<Time>,
     /// What the console may want to know of undecided heights, at most [`SKETCHES_MAX`].
     sketches: BTreeMap<Height, Sketch>,
-    /// Heights that this step has decided.
+    /// Heights that this step of a long instance has decided: their pictures are handed over at once. One that decides
+    /// a single height hands its own over when it ends, with the votes that came after the decision.
     decided: Vec<Height>,
     armed: Option<Time>,
     errands: Vec<Errand>,
@@ -88,9 +103,17 @@ pub struct Tell(
 
 impl Decider {
     /// Takes a seat. `records` are what the journal holds of this instance; there are some only after a restart.
-    pub fn new(seat: Seat, height: Height, electorate: Arc<Electorate>, records: Vec<Record>, ports: Ports) -> Self {
+    pub fn new(
+        seat: Seat,
+        life: Life,
+        height: Height,
+        electorate: Arc<Electorate>,
+        records: Vec<Record>,
+        ports: Ports,
+    ) -> Self {
         Self {
             seat,
+            life,
             height,
             electorate,
             began: None,
@@ -130,9 +153,7 @@ impl Decider {
         // After the events, which tell the last votes.
         for height in std::mem::take(&mut self.decided) {
             self.hang(height);
-            if self.ports.protocol.lifetime() == Lifetime::Epoch {
-                self.sketches.remove(&height);
-            }
+            self.sketches.remove(&height);
         }
         self.append(ctx);
         self.arm(ctx);
@@ -171,7 +192,9 @@ impl Decider {
                 self.ports.replica.insist(replica::Decided { block });
                 let now = self.ports.clock.now();
                 self.sketch(height).decide(now);
-                self.decided.push(height);
+                if self.ports.protocol.lifetime() == Lifetime::Epoch {
+                    self.decided.push(height);
+                }
             }
             Effect::Measured { quorum_delay } => {
                 self.ports.replica.insist(replica::Tell(ordering::Input::Measured { quorum_delay }));
@@ -252,7 +275,7 @@ impl Decider {
         }
         self.armed = deadline;
         let alarm = deadline.map(|time| (time, ctx.address().recipient()));
-        self.ports.pacemaker.insist(pacemaker::Arm { sleeper: pacemaker::Sleeper::Decider(self.height), alarm });
+        self.ports.pacemaker.insist(pacemaker::Arm { sleeper: pacemaker::Sleeper::Decider(self.life), alarm });
     }
 
     fn sketch(&mut self, height: Height) -> &mut Sketch {
@@ -324,11 +347,10 @@ impl Actor for Decider {
     }
 
     fn stopped(&mut self, _: &mut Self::Context) {
-        // Again, with the votes that came after the decision.
         if self.ports.protocol.lifetime() == Lifetime::Height {
             self.hang(self.height);
         }
-        self.ports.pacemaker.insist(pacemaker::Arm { sleeper: pacemaker::Sleeper::Decider(self.height), alarm: None });
+        self.ports.pacemaker.insist(pacemaker::Arm { sleeper: pacemaker::Sleeper::Decider(self.life), alarm: None });
     }
 }
 

@@ -1,6 +1,6 @@
 //! The gallery: pictures of the last decided heights, for the console.
 //!
-//! Deciders hand a picture over when a height is decided and when they stop; whoever looks asks here. A task with a
+//! Deciders hand a picture over when they are done with a height; whoever looks asks here, and them for live ones. A task with a
 //! bounded queue, so that no decider waits for it and none takes a lock: when the queue is full, a picture is lost.
 //! What a decider notes of a height while it is undecided is its [`Sketch`].
 //!

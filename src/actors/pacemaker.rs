@@ -13,8 +13,8 @@ use std::{
 
 use actix::prelude::*;
 
-use super::{Clock, port::Receive};
-use crate::types::{Height, Time};
+use super::{Clock, decider::Life, port::Receive};
+use crate::types::Time;
 
 /// When a full mailbox is tried again.
 const RETRY: Duration = Duration::from_millis(5);
@@ -24,8 +24,8 @@ const RETRY: Duration = Duration::from_millis(5);
 pub enum Sleeper {
     /// The ordering brain.
     Replica,
-    /// The instance of a height.
-    Decider(Height),
+    /// An instance.
+    Decider(Life),
 }
 
 /// The deadline has passed.

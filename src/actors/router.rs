@@ -13,7 +13,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use actix::prelude::*;
 
 use super::{
-    Clock, Clocks, Ports, decider,
+    Clock, Clocks, Ports,
+    decider::{self, Life},
     network::{InboundHold, NetworkEvent},
     port::{Port, Receive},
     replica,
@@ -40,16 +41,20 @@ pub struct Route {
     pub instance: Digest,
     /// Its height.
     pub height: Height,
+    /// Which opening of it.
+    pub life: Life,
     /// Its decider.
     pub decider: Port<decider::Decider>,
 }
 
-/// Closes the way of a height.
+/// Closes the way of a height, unless it has been opened again since.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct Unroute {
     /// The height.
     pub height: Height,
+    /// The opening that ends.
+    pub life: Life,
 }
 
 /// A decider asks a validator for what it lacks.
@@ -108,6 +113,7 @@ struct Connected {
 
 struct Way {
     instance: Digest,
+    life: Life,
     decider: Port<decider::Decider>,
 }
 
@@ -348,8 +354,8 @@ impl StreamHandler<NetworkEvent> for Router {
 impl Receive<Route> for Router {
     type Result = ();
 
-    fn receive(&mut self, Route { instance, height, decider }: Route, _: &mut Self::Context) {
-        self.ways.insert(height, Way { instance, decider });
+    fn receive(&mut self, Route { instance, height, life, decider }: Route, _: &mut Self::Context) {
+        self.ways.insert(height, Way { instance, life, decider });
         for early in self.early.take(height) {
             if early.instance == instance {
                 self.deliver(early);
@@ -363,7 +369,10 @@ impl Receive<Route> for Router {
 impl Receive<Unroute> for Router {
     type Result = ();
 
-    fn receive(&mut self, Unroute { height }: Unroute, _: &mut Self::Context) {
+    fn receive(&mut self, Unroute { height, life }: Unroute, _: &mut Self::Context) {
+        if self.ways.get(&height).is_none_or(|way| way.life != life) {
+            return;
+        }
         self.ways.remove(&height);
         for late in self.early.take(height) {
             self.ports.judge(late.ticket, Judgement::Ignore);

@@ -198,9 +198,7 @@ fn parse_height(shared: &Shared, text: &str) -> Result<Height, Problem> {
     if text == LATEST {
         return Ok(shared.height());
     }
-    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let height = if digits { text.parse().ok() } else { None };
-    height.map(Height::new).ok_or_else(|| Problem::new(Kind::BadRequest, "a height is a number or latest"))
+    request::height(text).ok_or_else(|| Problem::new(Kind::BadRequest, "a height is a number or latest"))
 }
 
 fn absent(height: Height) -> Problem {

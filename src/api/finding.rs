@@ -14,8 +14,6 @@ const STUCK_MS: u64 = 2_000;
 const CLOCK_MS: u64 = 1_000;
 /// For how long a peer of another chain is worth a finding.
 const FOREIGN_MS: u64 = 120_000;
-/// What this node says that it is.
-const AGENT: &str = concat!("thalweg/", env!("CARGO_PKG_VERSION"));
 
 /// Something that is wrong.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -173,9 +171,10 @@ fn strangers(examined: &Examination, add: &mut impl FnMut(String, &'static str))
         add(words, "compare chain_id in /v1/status of all nodes; who differs has another genesis file");
     }
     let others = examined.peers.iter().filter(|peer| peer.validator.is_some() && !peer.agent.is_empty());
-    for peer in others.filter(|peer| peer.agent != AGENT) {
+    let own = crate::agent();
+    for peer in others.filter(|peer| peer.agent != own) {
         let validator = peer.validator.map(|validator| validator.to_string()).unwrap_or_default();
-        let words = format!("validator {validator} runs {}, this node {AGENT}", peer.agent);
+        let words = format!("validator {validator} runs {}, this node {own}", peer.agent);
         add(words, "finish the upgrade; until then see in its notes what the two versions may differ in");
     }
 }

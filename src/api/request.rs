@@ -229,6 +229,12 @@ async fn collect(mut payload: web::Payload, bytes_max: usize) -> Result<Option<B
     Ok((body.len() <= bytes_max).then_some(body))
 }
 
+/// A height as it stands in a path: digits and nothing else.
+pub fn height(text: &str) -> Option<Height> {
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if is_number { text.parse().ok().map(Height::new) } else { None }
+}
+
 /// Waits for an answer until the deadline.
 pub async fn within<T>(shared: &Shared, deadline: Instant, pending: Pending<Result<T, Refusal>>) -> Result<T, Problem> {
     let late = |late| match late {

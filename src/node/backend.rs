@@ -1,6 +1,6 @@
 //! What the HTTP server asks, answered by the actors and the store.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tokio::sync::{broadcast, oneshot, watch};
@@ -13,7 +13,7 @@ use crate::{
         network::{Level, NetworkPort},
         port::{Port, Refused},
         replica::{FateSender, Foremost, Kept, Replica, Seek, Submit, Waits},
-        router::{Heard, Hearsay, Heed},
+        router::{Hearsay, Heed},
         storage::{StoragePort, StoreReader},
     },
     api::port::{
@@ -26,7 +26,7 @@ use crate::{
     protocol::{Abstention, Drawing, Evidence, Lifetime, StableCheckpoint},
     replica::{Attestation, CertificateDocument, CheckpointDocument, Fate, Notice},
     store::Rows,
-    types::{Digest, Height, Power, Tally, ValidatorIndex, ValidatorSet},
+    types::{Digest, Height, Tally, ValidatorIndex, ValidatorSet},
 };
 
 /// Live heights that are shown at most.
@@ -83,6 +83,13 @@ pub struct NodeBackend {
     pub metrics: Metrics,
 }
 
+/// Whom this node reaches.
+struct Reach {
+    peers: Vec<PeerView>,
+    /// How long ago validators that are not connected were last heard, milliseconds.
+    gone_ms_ago: BTreeMap<ValidatorIndex, u64>,
+}
+
 impl NodeBackend {
     /// The reply to a command, once its block is executed *and* durable.
     fn committed(&self, rows: &dyn Rows, id: &Digest) -> Option<Fate> {
@@ -116,17 +123,6 @@ impl NodeBackend {
         Some(spare)
     }
 
-    /// The least power that is a quorum.
-    fn power_needed(&self) -> u64 {
-        let (mut below, mut enough) = (0, u64::try_from(self.set.total().get()).unwrap_or(u64::MAX));
-        while below + 1 < enough {
-            let middle = below + (enough - below) / 2;
-            let is_quorum = self.set.is_quorum(Tally::ZERO.plus(Power::new(middle)));
-            if is_quorum { enough = middle } else { below = middle }
-        }
-        enough
-    }
-
     /// How much waits for an actor. Storage counts its own queue.
     fn queue(&self, actor: Actor) -> QueueView {
         let depth = match actor {
@@ -157,6 +153,34 @@ impl NodeBackend {
             let Some(decider) = sought.await.map_err(|_| Refusal::Stopping)? else { return Ok(None) };
             // It may have been closed in between.
             Ok(decider.ask(decider::Draw { height }).await.ok().flatten().map(Arc::new))
+        })
+    }
+
+    /// Who is connected, and who was.
+    fn reach(&self) -> Pending<Result<Reach, Refusal>> {
+        let (connected, set, clock) = (self.network.peers(), Arc::clone(&self.set), self.clock);
+        let heard = self.router.ask(Heed);
+        Box::pin(async move {
+            let Hearsay { peers, gone } = heard.await.map_err(|_| Refusal::Stopping)?;
+            let ago = |at| milliseconds(clock.now().since(at));
+            let view = |peer: actors::network::PeerView| {
+                let heard = peers.get(&peer.peer);
+                PeerView {
+                    round_trip_us: peer.round_trip.map(|time| u64::try_from(time.as_micros()).unwrap_or(u64::MAX)),
+                    is_in_mesh: peer.is_in_mesh,
+                    has_substream: peer.has_substream,
+                    queued_frames: peer.queued_frames,
+                    agent: peer.agent,
+                    clock_ahead_ms: heard.and_then(|heard| heard.clock_ahead_ms),
+                    peer_id: peer.peer_id.to_string(),
+                    address: peer.address.to_string(),
+                    validator: peer.validator.and_then(|key| set.index_of(&key)),
+                    height: heard.and_then(|heard| heard.executed),
+                    last_heard_ms_ago: heard.map(|heard| ago(heard.at)),
+                }
+            };
+            let gone_ms_ago = gone.into_iter().map(|(validator, at)| (validator, ago(at))).collect();
+            Ok(Reach { peers: connected.into_iter().map(view).collect(), gone_ms_ago })
         })
     }
 
@@ -366,29 +390,8 @@ impl Backend for NodeBackend {
     }
 
     fn peers(&self) -> Pending<Result<Vec<PeerView>, Refusal>> {
-        let (connected, set, clock) = (self.network.peers(), Arc::clone(&self.set), self.clock);
-        let heard = self.router.ask(Heed);
-        Box::pin(async move {
-            let Hearsay { peers, .. } = heard.await.map_err(|_| Refusal::Stopping)?;
-            let view = |peer: actors::network::PeerView| {
-                let heard = peers.get(&peer.peer);
-                let ago = |heard: &Heard| milliseconds(clock.now().since(heard.at));
-                PeerView {
-                    round_trip_us: peer.round_trip.map(|time| u64::try_from(time.as_micros()).unwrap_or(u64::MAX)),
-                    is_in_mesh: peer.is_in_mesh,
-                    has_substream: peer.has_substream,
-                    queued_frames: peer.queued_frames,
-                    agent: peer.agent,
-                    clock_ahead_ms: heard.and_then(|heard| heard.clock_ahead_ms),
-                    peer_id: peer.peer_id.to_string(),
-                    address: peer.address.to_string(),
-                    validator: peer.validator.and_then(|key| set.index_of(&key)),
-                    height: heard.and_then(|heard| heard.executed),
-                    last_heard_ms_ago: heard.map(ago),
-                }
-            };
-            Ok(connected.into_iter().map(view).collect())
-        })
+        let reach = self.reach();
+        Box::pin(async move { Ok(reach.await?.peers) })
     }
 
     fn drawings(&self, count: usize) -> Pending<Result<Vec<Arc<Drawing>>, Refusal>> {
@@ -421,7 +424,7 @@ impl Backend for NodeBackend {
     }
 
     fn examine(&self) -> Pending<Result<Examination, Refusal>> {
-        let (peers, foremost) = (self.peers(), self.replica.ask(Foremost));
+        let (reach, foremost) = (self.reach(), self.replica.ask(Foremost));
         let validators = self.validators();
         let examination = Examination {
             is_quorum_connected: self.is_quorum(&validators),
@@ -431,17 +434,15 @@ impl Backend for NodeBackend {
             mempool_bytes_max: self.mempool_bytes_max,
             disk_free_bytes: self.storage.gauges().disk_free_bytes(),
             disk_warning: self.disk.warning(),
-            power_needed: self.power_needed(),
+            power_needed: u64::try_from(self.set.least_quorum().get()).unwrap_or(u64::MAX),
             last_executed_ms_ago: self.snapshot.borrow().executed_at.map(|at| milliseconds(self.clock.now().since(at))),
             foreign_peers: self.network.gauges().foreign_peers(),
             last_foreign_ms_ago: self.network.gauges().last_foreign_ms_ago(),
             ..Examination::default()
         };
-        let (set, clock, heard) = (Arc::clone(&self.set), self.clock, self.router.ask(Heed));
+        let set = Arc::clone(&self.set);
         Box::pin(async move {
-            let peers = peers.await?;
-            let gone = heard.await.map_err(|_| Refusal::Stopping)?.gone;
-            let gone_ms_ago = gone.into_iter().map(|(who, at)| (who, milliseconds(clock.now().since(at)))).collect();
+            let Reach { peers, gone_ms_ago } = reach.await?;
             let mut instance = None;
             if let Some((height, decider)) = foremost.await.map_err(|_| Refusal::Stopping)? {
                 // It may have been closed in between; then there is nothing to look at.

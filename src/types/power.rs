@@ -62,6 +62,15 @@ impl Tally {
         }
     }
 
+    /// The least power that is a quorum of `total` under `model`.
+    #[must_use]
+    pub const fn least_quorum(total: Self, model: CrashModel) -> Self {
+        match model {
+            CrashModel::Byzantine => Self(2 * total.0 / 3 + 1),
+            CrashModel::Crash => Self(total.0 / 2 + 1),
+        }
+    }
+
     /// Whether this power holds at least one validator that does not lie.
     pub const fn is_blocking(self, total: Self, model: CrashModel) -> bool {
         match model {
@@ -102,6 +111,15 @@ mod tests {
     }
 
     proptest::proptest! {
+        #[test]
+        fn the_least_quorum_is_one_and_less_is_none(total in 1u128..1 << 80) {
+            for model in [CrashModel::Byzantine, CrashModel::Crash] {
+                let least = Tally::least_quorum(tally(total), model);
+                proptest::prop_assert!(least.is_quorum(tally(total), model));
+                proptest::prop_assert!(!tally(least.get() - 1).is_quorum(tally(total), model));
+            }
+        }
+
         #[test]
         fn two_quorums_share_a_blocking_power(total in 1u128..1 << 80, a in 0u128..1 << 80, b in 0u128..1 << 80) {
             for model in [CrashModel::Byzantine, CrashModel::Crash] {

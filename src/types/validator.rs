@@ -112,6 +112,11 @@ impl ValidatorSet {
         power.is_quorum(self.total, self.model) || (planted::is("quorum-half") && power.get() * 2 >= self.total.get())
     }
 
+    /// The least power that is a quorum of this set.
+    pub fn least_quorum(&self) -> Tally {
+        Tally::least_quorum(self.total, self.model)
+    }
+
     /// Whether `power` must hold an honest member of this set.
     pub fn is_blocking(&self, power: Tally) -> bool {
         power.is_blocking(self.total, self.model)

@@ -8,6 +8,9 @@ use crate::{
     load::Load,
 };
 
+/// More heights than twice the window.
+const FORGOTTEN_MAX: u64 = 64;
+
 #[test]
 fn a_node_that_lost_its_disk_goes_on_from_another_ones_checkpoint() {
     let mut cluster = Cluster::start(&["--checkpoint-interval", "16"]);
@@ -54,6 +57,13 @@ fn a_node_that_lost_its_disk_goes_on_from_another_ones_checkpoint() {
     assert!(below.contains("404"), "a block that it never had: {below}");
     eventually("its vote", PATIENCE, || match cluster.json(3, "/v1/status")? {
         status if status["role"] == "validator" => Ok(()),
+        status => Err(status.to_string()),
+    });
+    // In a long instance it is silent on views as well until all that it may have forgotten lies below a checkpoint
+    // (`PB-D3`).
+    let beyond = cluster.height(3) + FORGOTTEN_MAX;
+    eventually("a checkpoint beyond what is forgotten", PATIENCE, || match cluster.json(3, "/v1/status")? {
+        status if status["stable_height"].as_u64() > Some(beyond) => Ok(()),
         status => Err(status.to_string()),
     });
     // Without it there is no quorum.

@@ -140,7 +140,7 @@ fn behaviour(
 ) -> Result<Behaviour, Box<dyn std::error::Error + Send + Sync>> {
     let (limits, timings) = (&settings.limits, &settings.timings);
     let identify = identify::Config::new(protocol_version(&settings.chain), settings.node_key.keypair().public())
-        .with_agent_version(format!("thalweg/{}", crate::VERSION))
+        .with_agent_version(crate::agent())
         .with_cache_size(0);
     let ping = ping::Config::new().with_interval(timings.ping_interval).with_timeout(timings.ping_interval * 2);
     let codec = PullCodec {

@@ -17,7 +17,9 @@ pub use sight::{Foremost, Kept, Seek, Waits};
 use tokio::sync::oneshot;
 
 use super::{
-    Clock, Ports, decider, executor,
+    Clock, Ports,
+    decider::{self, Life},
+    executor,
     network::To,
     pacemaker,
     port::{Port, Receive},
@@ -101,6 +103,12 @@ const SWEEP_INTERVAL: u64 = 1024;
 /// Evidence that is kept for operators, since the start; what comes later is counted only.
 pub const EVIDENCE_MAX: usize = 64;
 
+/// An instance that is open.
+struct Live {
+    life: Life,
+    decider: Port<decider::Decider>,
+}
+
 /// The actor.
 pub struct Replica {
     brain: Brain,
@@ -108,7 +116,9 @@ pub struct Replica {
     ports: Ports,
     /// The journal's records of instances that were live at the last stop.
     records: BTreeMap<Digest, Vec<Record>>,
-    live: BTreeMap<Height, Port<decider::Decider>>,
+    live: BTreeMap<Height, Live>,
+    /// The last opening of an instance.
+    life: Life,
     /// What the executor answered before an earlier answer was taken in: of several that are ready at once, the runtime
     /// takes any first.
     executed: BTreeMap<Height, executor::Executed>,
@@ -132,6 +142,7 @@ impl Replica {
             ports,
             records,
             live: BTreeMap::new(),
+            life: Life::default(),
             executed: BTreeMap::new(),
             waiting: HashMap::new(),
             next_ticket: 0,
@@ -263,31 +274,33 @@ impl Replica {
         let seat = Seat::open(self.ports.protocol, setup, self.key.clone());
         let records = self.records.remove(&instance).unwrap_or_default();
         let ports = self.ports.clone();
+        self.life = self.life.next();
+        let life = self.life;
         let decider = decider::Decider::create(move |ctx| {
             // Before the first message, not in `started`: the router may have a room full of frames for it.
             ctx.set_mailbox_capacity(super::MAILBOX);
-            decider::Decider::new(seat, height, electorate, records, ports)
+            decider::Decider::new(seat, life, height, electorate, records, ports)
         });
         let decider = Port::new(decider, metrics::Actor::Decider, self.ports.metrics.clone());
-        self.live.insert(height, decider.clone());
+        self.live.insert(height, Live { life, decider: decider.clone() });
         // What was executed before it was opened, after a restart most of all, it hears of only here.
         self.to_decider(height, protocol::Input::Executed { height: self.brain.view().executed });
-        let routed = self.ports.router.ask(router::Route { instance, height, decider }).into_actor(self);
+        let routed = self.ports.router.ask(router::Route { instance, height, life, decider }).into_actor(self);
         ctx.spawn(routed.map(|_, _, _| ()));
     }
 
     fn close(&mut self, height: Height) {
-        let Some(decider) = self.live.remove(&height) else { return };
+        let Some(Live { life, decider }) = self.live.remove(&height) else { return };
         let router = self.ports.router.clone();
         actix::spawn(async move {
             // The way first, so that nothing is sent to an actor that is gone.
-            let _ = router.ask(router::Unroute { height }).await;
+            let _ = router.ask(router::Unroute { height, life }).await;
             let _ = decider.ask(decider::Close).await;
         });
     }
 
     fn to_decider(&self, height: Height, input: protocol::Input) {
-        if let Some(decider) = self.live.get(&height) {
+        if let Some(Live { decider, .. }) = self.live.get(&height) {
             decider.insist(decider::Tell(input));
         }
     }

@@ -132,7 +132,7 @@ impl Receive<Foremost> for Replica {
     type Result = Option<(Height, Port<decider::Decider>)>;
 
     fn receive(&mut self, _: Foremost, _: &mut Self::Context) -> Self::Result {
-        self.live.first_key_value().map(|(height, decider)| (*height, decider.clone()))
+        self.live.first_key_value().map(|(height, live)| (*height, live.decider.clone()))
     }
 }
 
@@ -141,7 +141,7 @@ impl Receive<Seek> for Replica {
 
     fn receive(&mut self, Seek { height }: Seek, _: &mut Self::Context) -> Self::Result {
         // A long instance is known by its first height. One that does not have the height says so.
-        self.live.range(..=height).next_back().map(|(_, decider)| decider.clone())
+        self.live.range(..=height).next_back().map(|(_, live)| live.decider.clone())
     }
 }
 

@@ -167,9 +167,7 @@ pub async fn instances(shared: web::Data<Shared>, request: HttpRequest) -> Resul
     )
 )]
 pub async fn instance(shared: web::Data<Shared>, height: web::Path<String>) -> Result<HttpResponse, Problem> {
-    let digits = height.bytes().all(|byte| byte.is_ascii_digit());
-    let number = if digits { height.parse().ok() } else { None };
-    let height = Height::new(number.ok_or_else(|| Problem::new(Kind::BadRequest, "a height is a number"))?);
+    let height = request::height(&height).ok_or_else(|| Problem::new(Kind::BadRequest, "a height is a number"))?;
     let _pass = shared.gate.try_enter(0)?;
     let drawing = request::within(&shared, request::deadline(None)?, shared.backend.drawing(height)).await?;
     let none = || Problem::new(Kind::NoBlock, "no instance of this height is remembered here").at(height);

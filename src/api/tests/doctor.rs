@@ -46,7 +46,7 @@ fn peer(index: u16) -> PeerView {
         is_in_mesh: true,
         has_substream: true,
         queued_frames: 0,
-        agent: concat!("thalweg/", env!("CARGO_PKG_VERSION")).to_owned(),
+        agent: crate::agent(),
         clock_ahead_ms: Some(3),
     }
 }
@@ -135,7 +135,7 @@ fn says_who_is_of_another_chain_or_version() {
     let long_ago = Examination { last_foreign_ms_ago: Some(200_000), ..foreign };
     assert_eq!(findings(&bench, long_ago), Vec::<String>::new());
     let newer = PeerView { agent: "thalweg/9.9.9".to_owned(), ..peer(3) };
-    let words = concat!("validator 3 runs thalweg/9.9.9, this node thalweg/", env!("CARGO_PKG_VERSION"));
+    let words = format!("validator 3 runs thalweg/9.9.9, this node {}", crate::agent());
     assert_eq!(findings(&bench, Examination { peers: vec![newer], ..healthy() }), [words]);
 }
 
