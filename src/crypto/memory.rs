@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{BatchRng, Check, Transcript, bad_signatures};
+use super::{BatchRng, Check, Claim, Transcript, Verified, bad_signatures, verify::admit_by};
 use crate::types::Digest;
 
 /// Signatures that were found good, the latest of them (`CR-V3`).
@@ -51,6 +51,28 @@ impl Memory {
             }
         }
         bad
+    }
+
+    /// Checks one alone, unless it is known to be good, and remembers it.
+    pub fn is_valid(&mut self, check: &Check) -> bool {
+        let name = name(check);
+        if self.young.contains(&name) || self.old.contains(&name) {
+            return true;
+        }
+        let is_valid = check.is_valid();
+        if is_valid {
+            self.learn(check);
+        }
+        is_valid
+    }
+
+    /// As [`super::admit`], checking what it does not know, and remembers it.
+    pub fn admit<C: Claim>(
+        &mut self,
+        claims: Vec<(C, &C::Context)>,
+        rng: &mut BatchRng,
+    ) -> Vec<Result<Verified<C>, C>> {
+        admit_by(claims, |checks| self.bad_signatures(checks, rng))
     }
 }
 

@@ -1,17 +1,17 @@
 //! What the hands of a validator must do, as stories of one validator alone.
 
-use std::{sync::Arc, time::Duration};
+use std::{cell::RefCell, rc::Rc, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
 use super::{
     letter::{Letter, Turn},
-    node::{Identity, Node},
+    node::{CHECKED_MAX, Identity, Node},
 };
 use crate::{
     app::{Block, Command, Payload, kv},
     config::{ApplicationName, ClientSignatures, Genesis},
-    crypto::SecretKey,
+    crypto::{Memory, SecretKey},
     protocol::{self, ProtocolName, Timing},
     replica::{self, Peer, wire::Frame},
     sim::checkers::planted,
@@ -34,7 +34,8 @@ fn node() -> Node {
         validators: vec![Validator { public_key: key.public_key(), power: Power::new(1) }],
         client_signatures: ClientSignatures::Off,
     };
-    let identity = Identity { index: 0, key, peers: vec![Some(ValidatorIndex::new(0))], ahead: Duration::ZERO };
+    let (peers, checked) = (vec![Some(ValidatorIndex::new(0))], Rc::new(RefCell::new(Memory::new(CHECKED_MAX))));
+    let identity = Identity { index: 0, key, peers, ahead: Duration::ZERO, checked };
     Node::start(&Arc::new(genesis), &identity, None, Timing::default()).unwrap().0
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Checker, Facts, Sight};
+use super::{Checker, Facts, Sight, is_signed};
 use crate::{
     app::Block,
     crypto::{Check, Signable as _, Transcript},
@@ -91,7 +91,7 @@ impl CertificateSoundness {
             if !voters.insert(ballot.voter) {
                 return Err(format!("{} voted twice for {target:?}", ballot.voter));
             }
-            if !(Check { key: member.public_key, digest, signature: ballot.signature }).is_valid() {
+            if !is_signed(&Check { key: member.public_key, digest, signature: ballot.signature }) {
                 return Err(format!("{} never signed a vote for {target:?}", ballot.voter));
             }
             power += u128::from(member.power.get());

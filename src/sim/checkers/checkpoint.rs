@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Checker, Facts, Sight};
+use super::{Checker, Facts, Sight, is_signed};
 use crate::{
     app::Header,
     crypto::{Check, Signable as _},
@@ -39,7 +39,7 @@ impl StableCheckpoints {
             let Some(member) = members.get(voucher.signer.position()) else {
                 return Err(format!("{} signed {checkpoint:?}, but is nobody", voucher.signer));
             };
-            if !(Check { key: member.public_key, digest, signature: voucher.signature }).is_valid() {
+            if !is_signed(&Check { key: member.public_key, digest, signature: voucher.signature }) {
                 return Err(format!("{} never signed {checkpoint:?}", voucher.signer));
             }
             if !signers.insert(voucher.signer) {

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Checker, Facts, Sight, pbft::Jury};
+use super::{Checker, Facts, Sight, is_signed, pbft::Jury};
 use crate::{
     crypto::{Check, Signable, Signed},
     protocol::{
@@ -181,7 +181,7 @@ fn are_rivals<T: Signable + PartialEq>(electorate: &Electorate, first: &Signed<T
     let key = electorate.set.get(first.signer).map(|member| member.public_key);
     let is_signed = |signed: &Signed<T>| {
         let (digest, signature) = (signed.message.digest(&electorate.id), signed.signature);
-        key.is_some_and(|key| Check { key, digest, signature }.is_valid())
+        key.is_some_and(|key| is_signed(&Check { key, digest, signature }))
     };
     first.signer == second.signer && first.message != second.message && is_signed(first) && is_signed(second)
 }

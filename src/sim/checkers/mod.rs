@@ -22,7 +22,7 @@ mod real_time;
 mod state_root;
 mod validity;
 
-use std::sync::Arc;
+use std::{cell::RefCell, sync::Arc};
 
 pub use agreement::Agreement;
 pub use bounded::Bounded;
@@ -43,6 +43,7 @@ use super::{letter::Mail, node::Size};
 use crate::{
     app::{Block, Header, Receipt},
     config::ClientSignatures,
+    crypto::{Check, Memory},
     journal::Entry,
     protocol::{Electorate, Evidence, Message, StableCheckpoint},
     replica::Fate,
@@ -246,6 +247,17 @@ pub fn all(facts: &Facts) -> Vec<Box<dyn Checker>> {
         Box::new(HonestEvidence::new(facts.clone())),
         Box::<Liveness>::default(),
     ]
+}
+
+thread_local! {
+    /// Apart from what validators remember, so that a checker believes no batch of theirs.
+    static SIGNED: RefCell<Memory> = RefCell::new(Memory::new(SIGNED_MAX));
+}
+const SIGNED_MAX: usize = 20_000;
+
+/// Whether a signature holds, checked alone and once: most of what checkers look at they have seen before.
+fn is_signed(check: &Check) -> bool {
+    SIGNED.with_borrow_mut(|signed| signed.is_valid(check))
 }
 
 #[cfg(test)]

@@ -45,7 +45,7 @@ impl Node {
     /// `OB-11`
     fn is_signed(&mut self, command: &Identified) -> bool {
         let Ok(claim) = self.signing.claim(&command.command().view()) else { return false };
-        claim.is_none_or(|check| self.checked.bad_signatures(&[check], &mut self.rng).is_empty())
+        claim.is_none_or(|check| self.checked.borrow_mut().bad_signatures(&[check], &mut self.rng).is_empty())
     }
 
     pub(super) fn origin(&self, peer: Peer) -> Origin {

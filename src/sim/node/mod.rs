@@ -6,7 +6,7 @@
 mod effect;
 mod mail;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{cell::RefCell, collections::BTreeMap, rc::Rc, sync::Arc, time::Duration};
 
 use super::{
     Dice,
@@ -18,7 +18,7 @@ use super::{
 use crate::{
     app::{self, Block, Executor, Header, Signing},
     config::Genesis,
-    crypto::{BatchRng, Check, Memory, SecretKey, admit, seeded_rng},
+    crypto::{BatchRng, Check, Memory, SecretKey, seeded_rng},
     journal::{Entry, Journal, OpenError},
     protocol::{
         self, Checkpoint, Effect, Electorate, Event, Lifetime, Message, Origin, Record, Rejection, Summary, Timing,
@@ -62,8 +62,7 @@ pub struct Node {
     journal: Journal<SimDisk>,
     rng: BatchRng,
     signing: Signing,
-    /// Clients' signatures that it has checked.
-    checked: Memory,
+    checked: Rc<RefCell<Memory>>,
 }
 
 /// What the journal still needs: the lower of the two.
@@ -95,7 +94,13 @@ pub struct Identity {
     pub peers: Vec<Option<ValidatorIndex>>,
     /// How far its wall clock is ahead of the world's.
     pub ahead: Duration,
+    /// Signatures that somebody in its world found good. That is the same for everybody, so a world checks each once:
+    /// most of its time would go into the same checks again.
+    pub checked: Rc<RefCell<Memory>>,
 }
+
+/// The most signatures that a world remembers.
+pub const CHECKED_MAX: usize = 20_000;
 
 /// How much a validator holds, to be compared with what it may hold.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -185,7 +190,7 @@ impl Node {
             journal,
             rng: seeded_rng(identity.index as u64),
             signing: Signing::new(genesis),
-            checked: Memory::new(MEMPOOL_COMMANDS_MAX),
+            checked: Rc::clone(&identity.checked),
         };
         Ok((node, remembered))
     }
@@ -277,7 +282,8 @@ impl Node {
             Letter::Decider(height, input) => self.step_decider(now, height, input, turn),
             Letter::Execute(block, instance) => self.execute(block, instance, turn),
             Letter::Validate { instance, height, proposer, id, payload } => {
-                let mut hold = |checks: &[Check]| self.checked.bad_signatures(checks, &mut self.rng).is_empty();
+                let mut checked = self.checked.borrow_mut();
+                let mut hold = |checks: &[Check]| checked.bad_signatures(checks, &mut self.rng).is_empty();
                 let verdict = self.executor.validate(&self.rows, height, proposer, &payload, &mut hold);
                 turn.letters.push(Letter::Decider(instance, protocol::Input::Verdict { id, verdict }));
             }
@@ -289,7 +295,8 @@ impl Node {
                 turn.letters.push(Letter::Replica(replica::Input::Checked { peer, block }));
             }
             Letter::CheckVote(peer, vote, electorate) => {
-                let vote = admit(vec![(vote, &electorate)], &mut self.rng).pop().and_then(Result::ok);
+                let checked = self.checked.borrow_mut().admit(vec![(vote, &electorate)], &mut self.rng).pop();
+                let vote = checked.and_then(Result::ok);
                 turn.letters.push(Letter::Replica(replica::Input::VoteChecked { peer, vote }));
             }
             Letter::Append(entries, then) => {
@@ -346,7 +353,8 @@ impl Node {
 
     fn verify(&mut self, height: Height, origin: Origin, message: Message, turn: &mut Turn) {
         let Some(sitting) = self.deciders.get(&height) else { return };
-        let checked = admit(vec![(message, sitting.electorate.as_ref())], &mut self.rng).pop();
+        let claims = vec![(message, sitting.electorate.as_ref())];
+        let checked = self.checked.borrow_mut().admit(claims, &mut self.rng).pop();
         turn.letters.push(match checked.expect("one claim, one verdict") {
             Ok(message) => Letter::Decider(height, protocol::Input::Message { origin, message }),
             Err(message) => Letter::Decider(height, protocol::Input::Refused { origin, message }),

@@ -1,18 +1,22 @@
 //! Who sits where: the validators of a world, its liars, and copies of those that run twice.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    rc::Rc,
+};
 
 use crate::{
     app::Executor,
     config::{ApplicationName, Genesis},
-    crypto::{SecretKey, Transcript},
+    crypto::{Memory, SecretKey, Transcript},
     sim::{
         Dice, Faults, Scenario,
         estate::Estate,
         ledger::Ledger,
         letter::{Letter, Mailbox},
         liar::{Liar, Lie, Plan},
-        node::{Identity, Node},
+        node::{CHECKED_MAX, Identity, Node},
     },
     store::MemoryRows,
     types::{CrashModel, Digest, Height, Power, Time, Validator, ValidatorSet},
@@ -93,10 +97,12 @@ pub(super) fn populate(
     let twice = lies.iter().filter(|(_, lie)| **lie == Lie::Twins).map(|(node, _)| *node);
     let sitting: Vec<usize> = (0..keys.len()).chain(twice).collect();
     let peers: Vec<_> = sitting.iter().map(|node| set.index_of(&keys[*node].public_key())).collect();
+    let checked = Rc::new(RefCell::new(Memory::new(CHECKED_MAX)));
     let mut places = Vec::new();
     for (index, node) in sitting.into_iter().enumerate() {
         let ahead = dice.span(std::time::Duration::ZERO, faults.skew_max);
-        let identity = Identity { index, key: keys[node].clone(), peers: peers.clone(), ahead };
+        let identity =
+            Identity { index, key: keys[node].clone(), peers: peers.clone(), ahead, checked: Rc::clone(&checked) };
         let mut place = Place::new(identity, lies.get(&node).copied(), index >= keys.len());
         place.is_absent = (present..keys.len()).contains(&index);
         place.drift_ppm = dice.below(faults.drift_ppm + 1);

@@ -13,6 +13,7 @@ pub(super) use durable::Disks;
 pub(super) use justified::Justified;
 pub(super) use one_vote::Said;
 
+use super::is_signed;
 use crate::{
     crypto::{Check, Signable, Signed, Transcript},
     protocol::{
@@ -46,7 +47,7 @@ impl Jury<'_> {
 
     fn has_signed(&self, signer: ValidatorIndex, message: &impl Signable, signature: Signature) -> bool {
         let (member, digest) = (self.set.members().get(signer.position()), message.digest(&self.instance));
-        member.is_some_and(|member| Check { key: member.public_key, digest, signature }.is_valid())
+        member.is_some_and(|member| is_signed(&Check { key: member.public_key, digest, signature }))
     }
 
     fn check_signed<T: Signable + std::fmt::Debug>(&self, it: &Signed<T>) -> Result<(), String> {
