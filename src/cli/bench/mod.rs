@@ -37,6 +37,7 @@ use super::{Failure, client::base_url, genesis::ChainArguments, localnet::Interr
   thalweg bench --rate 10000
   thalweg bench --application noop --saturate
   thalweg bench --closed-loop 16 --validators 7 --kill-one --json
+  thalweg bench --every-protocol --rate 3000
   thalweg bench --rate 500 --node http://127.0.0.1:8700,http://127.0.0.1:8701")]
 pub(super) struct Arguments {
     /// How many validators, each a process of its own.
@@ -45,7 +46,7 @@ pub(super) struct Arguments {
     #[command(flatten)]
     chain: ChainArguments,
     /// Measure nodes that run already instead.
-    #[arg(long = "node", value_name = "URL[,URL…]", value_delimiter = ',', value_parser = base_url, conflicts_with_all = ["validators", "protocol", "application", "window", "kill_one", "table"])]
+    #[arg(long = "node", value_name = "URL[,URL…]", value_delimiter = ',', value_parser = base_url, conflicts_with_all = ["validators", "protocol", "application", "window", "kill_one", "table", "every_protocol"])]
     nodes: Vec<String>,
     /// Open loop: so many commands a second.
     #[arg(long, value_name = "COMMANDS", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
@@ -78,6 +79,10 @@ pub(super) struct Arguments {
     /// window 1 and the default. About 40 minutes.
     #[arg(long, conflicts_with_all = ["validators", "protocol", "application", "window", "rate", "closed_loop", "saturate", "kill_one"])]
     table: bool,
+    /// Compare all protocols in one table: one client, 16 clients, and --rate; healthy and with one killed. About four
+    /// minutes.
+    #[arg(long, conflicts_with_all = ["protocol", "window", "closed_loop", "saturate", "kill_one", "table"])]
+    every_protocol: bool,
 }
 
 impl Arguments {
@@ -125,8 +130,13 @@ pub(super) fn run(arguments: &Arguments, json: bool) -> Result<ExitCode, Failure
 
 async fn measure(arguments: &Arguments, json: bool) -> Result<ExitCode, Failure> {
     let plan = arguments.plan();
-    if arguments.table {
-        table::run(&plan, arguments.batch, json).await?;
+    let entries = match arguments {
+        Arguments { table: true, .. } => table::whole(&plan, arguments.batch),
+        Arguments { every_protocol: true, .. } => table::protocols(&plan),
+        _ => Vec::new(),
+    };
+    if !entries.is_empty() {
+        table::run(&entries, json).await?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut bench = if arguments.nodes.is_empty() {
