@@ -102,7 +102,16 @@ impl PatienceArguments {
     pub(super) fn patience(self) -> Patience {
         Patience { unreachable: Duration::ZERO, busy: Duration::from_secs(self.timeout) }
     }
+
+    /// What a node is told of it, as a parameter: nothing when it waits no longer than that anyway, nor when one answer
+    /// is all that is asked for.
+    fn parameter(self) -> Option<String> {
+        (1..NODE_PATIENCE_SECONDS).contains(&self.timeout).then(|| format!("timeout_ms={}", self.timeout * 1000))
+    }
 }
+
+/// How long a node waits before it answers, unless told otherwise.
+const NODE_PATIENCE_SECONDS: u64 = 10;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 enum Consistency {
@@ -133,6 +142,9 @@ pub(in crate::cli) fn get(arguments: &GetArguments, json: bool) -> Result<ExitCo
     });
     if let Some(height) = arguments.at_least {
         path.push_str(&format!("&at_least={height}"));
+    }
+    if let Some(parameter) = arguments.patience.parameter() {
+        path.push_str(&format!("&{parameter}"));
     }
     let client = Client::new(arguments.nodes.node.clone());
     // Of equal values the heights may differ: one node has executed further than the other.
@@ -167,7 +179,10 @@ fn write(method: Method, key: &str, body: &[u8], arguments: &WriteArguments, jso
         Some(key) => key.clone(),
         None => random_key()?,
     };
-    let path = kv_path(key.as_bytes())?;
+    let mut path = kv_path(key.as_bytes())?;
+    if let Some(parameter) = arguments.patience.parameter() {
+        path.push_str(&format!("?{parameter}"));
+    }
     let client = Client::new(arguments.nodes.node.clone());
     let signer = arguments.key.signer(&client, arguments.patience.patience())?;
     let signed = signer.map(|signer| {
@@ -292,6 +307,14 @@ mod tests {
         let failure = get(&arguments, false).unwrap_err();
         assert!(failure.to_string().starts_with("There is no such key (404 from http://"), "{failure}");
         assert_eq!(node.requests()[0].line, "GET /v1/kv/k?consistency=linearizable&at_least=9 HTTP/1.1");
+    }
+
+    /// A node that would wait for longer than we do is told so.
+    #[test]
+    fn short_patience_is_the_nodes_too() {
+        let parameter = |timeout| PatienceArguments { timeout }.parameter();
+        assert_eq!(parameter(1), Some("timeout_ms=1000".to_owned()));
+        assert_eq!([parameter(0), parameter(10), parameter(30)], [None, None, None]);
     }
 
     #[test]

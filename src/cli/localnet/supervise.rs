@@ -55,7 +55,10 @@ async fn serve(plan: &Plan<'_>, fleet: &mut Fleet, interrupts: &mut Interrupts) 
         output::say(format_args!("all nodes are ready; Ctrl-C stops them"));
         loop {
             tokio::select! {
-                _ = interrupts.next() => return Ok(0),
+                _ = interrupts.next() => {
+                    output::say(format_args!("stopping all nodes"));
+                    return Ok(0);
+                }
                 death = fleet.next_death() => tell_death(plan.cluster, &death),
             }
         }
