@@ -35,10 +35,12 @@
 //! Keys have 1 to [`KEY_BYTES_MAX`] bytes (414 above), values what genesis allows for a command (413), batches
 //! [`BATCH_COMMANDS_MAX`] commands and [`BATCH_BYTES_MAX`] bytes (413). A head has at most 128 KiB and its target 64 KiB;
 //! more is answered with a bare 431 or 400. Requests in progress and the
-//! bytes of their bodies are bounded by [`Settings`]; beyond that the answer is 429 with `Retry-After`. A head and a
+//! bytes of their bodies are bounded by [`Settings`], for all clients together and for each; beyond that the answer is
+//! 429 with `Retry-After`. A head and a
 //! body each have to arrive within [`Settings::client_timeout`]. Writes that a browser sends for a page of another
 //! origin are refused, and reads cannot be read by it, unless [`Settings::cors_origins`] names it.
 
+mod allowance;
 mod batch;
 mod browser;
 mod chain;

@@ -11,6 +11,7 @@ use tokio::sync::{broadcast, mpsc, watch};
 
 use crate::{
     app::{CheckError, Header, Identified, Proof, Receipt, SignatureError},
+    metrics::Limit,
     protocol::{self, Drawing, Evidence},
     replica::{Attestation, CertificateDocument, CheckpointDocument, Fate, Notice, View},
     types::{Digest, Height, Power, PublicKey, ValidatorIndex},
@@ -109,6 +110,9 @@ pub trait Backend: Send + Sync + 'static {
 
     /// All metrics in Prometheus' text format.
     fn metrics(&self) -> String;
+
+    /// A request was refused since its client is over a limit: to be counted.
+    fn limited(&self, limit: Limit);
 }
 
 /// What a client of the key-value application can order.

@@ -1,6 +1,6 @@
 //! RFC 9457 problem documents: every error that leaves the server is one.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use actix_web::{
     HttpResponse, ResponseError,
@@ -78,6 +78,8 @@ slugs! {
     KeyReused = UNPROCESSABLE_ENTITY "key-reused" "The Idempotency-Key belongs to another command",
     /// No room.
     Full = TOO_MANY_REQUESTS "full" "There is no room at present",
+    /// More than one client may ask for.
+    Limited = TOO_MANY_REQUESTS "limited" "This client asks for too much",
     /// The chain's validators sign nothing that could prove this.
     Unprovable = NOT_IMPLEMENTED "unprovable" "This chain cannot prove it",
     /// The command was certainly not executed and never will be.
@@ -102,6 +104,7 @@ pub struct Problem {
     id: Option<Digest>,
     height: Option<Height>,
     allow: Option<&'static str>,
+    retry_after_s: Option<u32>,
 }
 
 impl Serialize for Problem {
@@ -125,7 +128,7 @@ impl Serialize for Problem {
 impl Problem {
     /// A problem; `detail` says for people what is wrong this time.
     pub fn new(kind: Kind, detail: impl fmt::Display) -> Self {
-        Self { kind, detail: detail.to_string(), id: None, height: None, allow: None }
+        Self { kind, detail: detail.to_string(), id: None, height: None, allow: None, retry_after_s: None }
     }
 
     /// Says which command it is about.
@@ -144,6 +147,13 @@ impl Problem {
     #[must_use]
     pub fn allow(self, methods: &'static str) -> Self {
         Self { allow: Some(methods), ..self }
+    }
+
+    /// Says when to try again: after this long, in whole seconds, rounded up.
+    #[must_use]
+    pub fn after(self, wait: Duration) -> Self {
+        let seconds = wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0));
+        Self { retry_after_s: Some(u32::try_from(seconds).unwrap_or(u32::MAX).max(RETRY_AFTER_S)), ..self }
     }
 
     /// Which one.
@@ -179,8 +189,9 @@ impl ResponseError for Problem {
     fn error_response(&self) -> HttpResponse {
         let mut response = HttpResponse::build(self.status_code());
         response.content_type("application/problem+json").insert_header((header::CACHE_CONTROL, "no-store"));
-        if matches!(self.kind, Kind::Full | Kind::Expired | Kind::NotReady | Kind::Stopping) {
-            response.insert_header((header::RETRY_AFTER, RETRY_AFTER_S));
+        let is_passing = matches!(self.kind, Kind::Full | Kind::Expired | Kind::NotReady | Kind::Stopping);
+        if let Some(seconds) = self.retry_after_s.or(is_passing.then_some(RETRY_AFTER_S)) {
+            response.insert_header((header::RETRY_AFTER, seconds));
         }
         if let Some(methods) = self.allow {
             response.insert_header((header::ALLOW, methods));

@@ -19,7 +19,7 @@ use super::{
     server::{Late, Shared},
     settings::{IDEMPOTENCY_KEY_BYTES_MAX, KEY_BYTES_MAX, PAGE_ITEMS_MAX, TIMEOUT_DEFAULT, TIMEOUT_MAX},
 };
-use crate::types::Height;
+use crate::{metrics::Limit, types::Height};
 
 /// Where keys begin.
 pub const KV_PREFIX: &str = "/v1/kv/";
@@ -194,7 +194,12 @@ pub async fn body(
     if announced.is_some_and(|bytes| bytes > bytes_max) {
         return Err(too_large());
     }
-    let pass = shared.gate.try_enter(announced.unwrap_or(bytes_max))?;
+    // One that does not say its length may have any, and counts as the largest.
+    let bytes = announced.unwrap_or(bytes_max);
+    let client = request.peer_addr().map(|address| address.ip());
+    let limited = shared.allowances.try_body(client, bytes).inspect_err(|_| shared.backend.limited(Limit::Bytes));
+    limited?;
+    let pass = shared.gate.try_enter(bytes)?;
     let slow = |_| Problem::new(Kind::SlowBody, "the client sends its body too slowly");
     let read = tokio::time::timeout(shared.settings.client_timeout, collect(payload, bytes_max));
     let body = read.await.map_err(slow)??.ok_or_else(too_large)?;

@@ -17,12 +17,13 @@ use tokio::{
 };
 
 use super::{
+    allowance::{self, Allowances},
     batch, browser, chain, console, doctor, events,
     gate::Gate,
     kv, openapi,
     port::Backend,
     problem::{Kind, Problem},
-    settings::Settings,
+    settings::{BATCH_BYTES_MAX, Settings},
     status,
 };
 use crate::types::Height;
@@ -38,6 +39,8 @@ pub struct Shared {
     pub settings: Settings,
     /// The bounds.
     pub gate: Gate,
+    /// The bounds of each client.
+    pub allowances: Allowances,
     heights: watch::Receiver<Height>,
     stage: watch::Receiver<Stage>,
 }
@@ -66,7 +69,10 @@ impl Shared {
     /// What requests to `backend` will share. They stop waiting when `stage` says so, or when nobody can any more.
     pub fn new(settings: Settings, backend: Arc<dyn Backend>, stage: watch::Receiver<Stage>) -> Self {
         let gate = Gate::new(settings.requests_max, settings.body_bytes_total_max);
-        Self { heights: backend.heights(), backend, settings, gate, stage }
+        let body_bytes_max = BATCH_BYTES_MAX.max(settings.chain.command_bytes_max);
+        let (requests, bytes) = (settings.client_requests_per_second_max, settings.client_bytes_per_second_max);
+        let allowances = Allowances::new(requests, bytes, body_bytes_max);
+        Self { heights: backend.heights(), backend, settings, gate, allowances, stage }
     }
 
     /// Waits for something until the deadline. What is known by then counts, however late this is called.
@@ -235,7 +241,8 @@ async fn serve(shared: web::Data<Shared>, ready: &std::sync::mpsc::SyncSender<St
         let headers = DefaultHeaders::new().add(("X-Content-Type-Options", "nosniff"));
         // What may change is asked for again; what cannot says so itself.
         let headers = headers.add((header::CACHE_CONTROL, "no-store"));
-        App::new().app_data(shared.clone()).wrap(headers).wrap(from_fn(browser::cors)).configure(routes)
+        let app = App::new().app_data(shared.clone()).wrap(from_fn(allowance::admit)).wrap(headers);
+        app.wrap(from_fn(browser::cors)).configure(routes)
     };
     let server = HttpServer::new(app)
         .workers(settings.workers)

@@ -40,6 +40,10 @@ pub struct Settings {
     pub requests_max: usize,
     /// The most bytes of request bodies held at once. Further ones are answered 429.
     pub body_bytes_total_max: usize,
+    /// The most requests a second of one client; 0: any number. Further ones are answered 429.
+    pub client_requests_per_second_max: u32,
+    /// The most bytes of request bodies a second of one client; 0: any number. Further ones are answered 429.
+    pub client_bytes_per_second_max: u32,
     /// The most open connections of one worker. Further ones wait in the backlog.
     pub connections_max: usize,
     /// How long a client may take to send its head, and then its body.
@@ -102,6 +106,8 @@ impl Settings {
             workers: 1,
             requests_max: 16_384,
             body_bytes_total_max: 256 << 20,
+            client_requests_per_second_max: 0,
+            client_bytes_per_second_max: 0,
             connections_max: 20_000,
             client_timeout: Duration::from_secs(10),
             keep_alive: Duration::from_secs(75),

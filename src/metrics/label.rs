@@ -151,6 +151,14 @@ labels! {
         Request = "request",
     }
 
+    /// Which limit of one client was passed.
+    Limit {
+        /// Requests a second.
+        Requests = "requests",
+        /// Bytes of request bodies a second.
+        Bytes = "bytes",
+    }
+
     /// What a connected peer is.
     PeerState {
         /// Proven to be a validator.
@@ -215,6 +223,7 @@ mod tests {
         positions_match::<PeerState>();
         positions_match::<Refusal>();
         positions_match::<Bound>();
+        positions_match::<Limit>();
         positions_match::<Rejection>();
         positions_match::<ProtocolName>();
     }

@@ -20,7 +20,7 @@ use std::{
 };
 
 use family::{PerLabel, Registrar};
-pub use label::{Actor, Bound, Direction, Label, MessageKind, Outcome, PeerState, Refusal, VoteKind};
+pub use label::{Actor, Bound, Direction, Label, Limit, MessageKind, Outcome, PeerState, Refusal, VoteKind};
 pub use page::page;
 use prometheus::{Gauge, Histogram, IntCounter, IntGauge, Registry, TextEncoder};
 
@@ -74,6 +74,7 @@ struct Series {
     mailbox_depth: PerLabel<Actor, IntGauge>,
     mailbox_refused: PerLabel<Actor, IntCounter>,
     dropped: PerLabel<Bound, IntCounter>,
+    limited: PerLabel<Limit, IntCounter>,
     peers: PerLabel<PeerState, IntGauge>,
     mesh_peers: IntGauge,
     disk_free_bytes: IntGauge,
@@ -137,6 +138,7 @@ impl Metrics {
             mailbox_depth: make.gauge_per("mailbox_depth"),
             mailbox_refused: make.counter_per("mailbox_refused_total"),
             dropped: make.counter_per("dropped_total"),
+            limited: make.counter_per("limited_requests_total"),
             peers: make.gauge_per("peers"),
             mesh_peers: make.gauge("mesh_peers"),
             disk_free_bytes: make.gauge("disk_free_bytes"),
@@ -264,6 +266,11 @@ impl Metrics {
     /// How much the network dropped at a bound since the start.
     pub fn dropped(&self, bound: Bound, count: u64) {
         raise(self.0.dropped.of(bound), count);
+    }
+
+    /// An HTTP request was refused since its client was over a limit.
+    pub fn limited(&self, limit: Limit) {
+        self.0.limited.of(limit).inc();
     }
 
     /// A frame of a validator arrived. Indices beyond genesis have no series and are left out.

@@ -1,7 +1,7 @@
 //! The one table of metrics: what there is, in which unit, with which labels. Registration, tests and documents are
 //! made from it.
 
-use super::label::{Actor, Bound, Direction, Label, MessageKind, Outcome, PeerState, Refusal, VoteKind};
+use super::label::{Actor, Bound, Direction, Label, Limit, MessageKind, Outcome, PeerState, Refusal, VoteKind};
 use crate::protocol::{ProtocolName, Rejection};
 
 /// Every name begins with this.
@@ -65,6 +65,8 @@ pub enum Axis {
     Refusal,
     /// [`Bound`].
     Bound,
+    /// [`Limit`].
+    Limit,
     /// [`Actor`].
     Actor,
     /// [`PeerState`].
@@ -85,6 +87,7 @@ impl Axis {
             Self::Direction => "direction",
             Self::Reason | Self::Refusal => "reason",
             Self::Bound => "bound",
+            Self::Limit => "limit",
             Self::Actor => "actor",
             Self::State => "state",
             Self::Validator => "validator",
@@ -106,6 +109,7 @@ impl Axis {
             Self::Reason => of::<Rejection>(),
             Self::Refusal => of::<Refusal>(),
             Self::Bound => of::<Bound>(),
+            Self::Limit => of::<Limit>(),
             Self::Actor => of::<Actor>(),
             Self::State => of::<PeerState>(),
             Self::Validator => (0..validators).map(|index| index.to_string()).collect(),
@@ -183,6 +187,7 @@ pub const TABLE: &[Row] = &{
         row("mailbox_depth", Gauge, "messages", &[Actor], "Messages that wait for an actor."),
         row("mailbox_refused_total", Counter, "messages", &[Actor], "Messages that found an actor's mailbox full."),
         row("dropped_total", Counter, "messages", &[Bound], "What the network dropped because a bound was reached."),
+        row("limited_requests_total", Counter, "requests", &[Limit], "HTTP requests refused since one client was over a limit."),
         row("peers", Gauge, "peers", &[State], "Peers by state."),
         row("mesh_peers", Gauge, "peers", &[], "Peers in the gossip mesh."),
         row("disk_free_bytes", Gauge, "bytes", &[], "Free bytes where the data directory lies."),

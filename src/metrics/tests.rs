@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use super::{
-    Actor, Bound, Direction, MessageKind, Metrics, PeerState,
+    Actor, Bound, Direction, Limit, MessageKind, Metrics, PeerState,
     table::{PREFIX, Shape, TABLE},
 };
 use crate::{
@@ -204,6 +204,7 @@ fn figures_of_disk_and_bounds_land_in_their_own_series() {
     metrics.storage(33, 44);
     metrics.dropped(Bound::Outbound, 3);
     metrics.dropped(Bound::Outbound, 5);
+    metrics.limited(Limit::Bytes);
     metrics.ready(true);
     metrics.command_invalid();
     metrics.synced_to_disk(Duration::from_millis(700));
@@ -214,6 +215,7 @@ fn figures_of_disk_and_bounds_land_in_their_own_series() {
         ("journal_bytes", 33.0),
         ("unwritten_bytes", 44.0),
         ("dropped_total{bound=\"outbound\"}", 5.0),
+        ("limited_requests_total{limit=\"bytes\"}", 1.0),
         ("ready", 1.0),
         ("validators", 4.0),
         ("commands_total{outcome=\"invalid\"}", 1.0),

@@ -22,20 +22,15 @@ use crate::{
     },
     app::{self, Application, CheckError, Header, Identified, Receipt, kv},
     config::Genesis,
-    metrics::{Actor, Label as _, Metrics},
-    protocol::{Abstention, Drawing, Evidence, Lifetime, StableCheckpoint},
+    metrics::{Actor, Label as _, Limit, Metrics},
+    protocol::{Drawing, Evidence, Lifetime, StableCheckpoint},
     replica::{Attestation, CertificateDocument, CheckpointDocument, Fate, Notice},
     store::Rows,
-    types::{Digest, Height, Tally, ValidatorIndex, ValidatorSet},
+    types::{Digest, Height, ValidatorIndex, ValidatorSet},
 };
 
 /// Live heights that are shown at most.
 const LIVE_MAX: usize = 16;
-/// How far behind the furthest peer a node may be and still be ready.
-const READY_LAG_MAX: u64 = 10;
-
-/// A validator that is silent for longer is counted as failed, connected or not: statuses come each second.
-const SILENT: Duration = Duration::from_secs(5);
 
 /// The node behind the HTTP server.
 pub struct NodeBackend {
@@ -95,32 +90,6 @@ impl NodeBackend {
     fn committed(&self, rows: &dyn Rows, id: &Digest) -> Option<Fate> {
         let (height, receipt) = app::reply(rows, id)?;
         (height <= *self.heights.borrow()).then_some(Fate::Committed { height, receipt })
-    }
-
-    /// Whether this node and the validators connected to it are a quorum.
-    fn is_quorum(&self, validators: &[ValidatorView]) -> bool {
-        let reachable = validators.iter().filter(|validator| validator.is_self || validator.is_connected);
-        self.set.is_quorum(reachable.fold(Tally::ZERO, |sum, validator| sum.plus(validator.power)))
-    }
-
-    /// How many of the validators in reach, the most powerful first, may fail before the others are no quorum; -1 when
-    /// they are none already, `None` on a listener, which does not know who its peers are.
-    fn spare_validators(&self) -> Option<i32> {
-        self.me?;
-        let now = self.clock.now();
-        let is_in_reach = |validator: &ValidatorView| {
-            let is_heard = || self.metrics.validator_silence(validator.index, now) <= SILENT;
-            validator.is_self || (validator.is_connected && is_heard())
-        };
-        let validators = self.validators();
-        let mut powers: Vec<_> = validators.iter().filter(|it| is_in_reach(it)).map(|it| it.power).collect();
-        powers.sort_unstable();
-        let mut spare = -1;
-        while self.set.is_quorum(powers.iter().fold(Tally::ZERO, |sum, power| sum.plus(*power))) {
-            spare += 1;
-            powers.pop();
-        }
-        Some(spare)
     }
 
     /// How much waits for an actor. Storage counts its own queue.
@@ -461,25 +430,7 @@ impl Backend for NodeBackend {
     }
 
     fn readiness(&self) -> Result<(), String> {
-        let view = self.snapshot.borrow().view.clone();
-        match view.abstention {
-            Some(Abstention::Everywhere) => return Err("rejoining: the other validators are being asked".into()),
-            Some(Abstention::Through(last)) => return Err(format!("rejoining: votes above height {last}")),
-            None => {}
-        }
-        let lag = view.target.above(view.executed);
-        if view.sync.is_some() || lag > READY_LAG_MAX {
-            return Err(format!("behind: executed {} of {}", view.executed, view.target));
-        }
-        // Validators prove who they are to each other only: a listener knows its peers by nothing but their answers.
-        let is_listener = self.me.is_none();
-        if is_listener && self.network.peers().is_empty() {
-            return Err("no peer is connected".into());
-        }
-        if !is_listener && !self.is_quorum(&self.validators()) {
-            return Err("connected validators are no quorum".into());
-        }
-        Ok(())
+        self.try_ready()
     }
 
     fn health(&self) -> Result<Option<String>, String> {
@@ -492,5 +443,9 @@ impl Backend for NodeBackend {
         self.metrics.spare_validators(self.spare_validators());
         figures::collect(&self.metrics, &self.snapshot.borrow().view, &self.network, &self.storage);
         self.metrics.encode()
+    }
+
+    fn limited(&self, limit: Limit) {
+        self.metrics.limited(limit);
     }
 }

@@ -11,6 +11,7 @@ mod disk_watch;
 pub mod exit;
 mod figures;
 mod patience;
+mod readiness;
 mod replica;
 mod snapshots;
 #[cfg(test)]

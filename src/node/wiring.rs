@@ -367,6 +367,8 @@ impl Ground<'_> {
             connections_max: http.connections_max,
             requests_max: http.requests_max,
             body_bytes_total_max: http.body_bytes_total_max,
+            client_requests_per_second_max: http.client_requests_per_second_max,
+            client_bytes_per_second_max: http.client_bytes_per_second_max,
             cors_origins: http.cors_origins.clone(),
             ..api::Settings::new(http.listen, api::ChainFacts::new(&self.identity.genesis))
         };

@@ -18,6 +18,7 @@ use crate::{
         SnapshotStream, Status, Until, ValidatorView,
     },
     app::{self, CheckError, Command, Header, Identified, Payload, Receipt},
+    metrics::Limit,
     protocol::{Abstention, Certificate, Counted, Drawing, Evidence, Picture, PictureKind, PictureMessage},
     replica::{Attestation, CertificateDocument, CheckpointDocument, Fate, Notice, View},
     types::{Digest, Height, Power, PublicKey, ValidatorIndex, codec},
@@ -50,6 +51,7 @@ struct State {
     by_slot: HashMap<(Digest, u64), Digest>,
     submitted: Vec<Command>,
     examination: Examination,
+    limited: Vec<Limit>,
 }
 
 pub struct Fake {
@@ -118,6 +120,11 @@ impl Fake {
 
     pub fn set_trouble(&self, trouble: &str) {
         self.state.lock().unwrap().trouble = Some(trouble.to_owned());
+    }
+
+    /// Which limits clients have passed, in order.
+    pub fn limited(&self) -> Vec<Limit> {
+        self.state.lock().unwrap().limited.clone()
     }
 
     /// Everything that was ever handed over, in order.
@@ -385,5 +392,9 @@ impl Backend for Fake {
 
     fn metrics(&self) -> String {
         format!("thalweg_height {}\n", *self.heights.borrow())
+    }
+
+    fn limited(&self, limit: Limit) {
+        self.state.lock().unwrap().limited.push(limit);
     }
 }

@@ -60,6 +60,8 @@ impl NodeConfig {
             ("http.workers", count(http.workers), 1, 256),
             ("http.requests_max", count(http.requests_max), 1, 10_000_000),
             ("http.body_bytes_total_max", count(http.body_bytes_total_max), 8 * KIB * KIB, 1024 * GIB),
+            ("http.client_requests_per_second_max", http.client_requests_per_second_max.into(), 0, 1_000_000),
+            ("http.client_bytes_per_second_max", http.client_bytes_per_second_max.into(), 0, u64::from(u32::MAX)),
             ("consensus.round_timeout_min_ms", consensus.round_timeout_min_ms, 1, 60 * MINUTE_MS),
             ("consensus.round_timeout_max_ms", consensus.round_timeout_max_ms, 1, 60 * MINUTE_MS),
             ("consensus.forward_after_ms", consensus.forward_after_ms, 1, 60 * MINUTE_MS),

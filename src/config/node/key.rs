@@ -112,6 +112,16 @@ pub(super) const SECTIONS: &[Section] = &[
                 &mut c.http.body_bytes_total_max
             }),
             key(
+                "client_requests_per_second_max",
+                "The most requests of one client, an IP address (IPv6: its /64); more are refused (429); 0: no limit. Not for loopback addresses, probes and /metrics.",
+                |c| &mut c.http.client_requests_per_second_max,
+            ),
+            key(
+                "client_bytes_per_second_max",
+                "The most bytes of request bodies of one client; more are refused (429); 0: no limit. Not for loopback addresses.",
+                |c| &mut c.http.client_bytes_per_second_max,
+            ),
+            key(
                 "cors_origins",
                 "Whose pages a browser lets read and write here, such as \"https://app.example.org\"; of nobody by default.",
                 |c| &mut c.http.cors_origins,

@@ -82,6 +82,10 @@ pub struct HttpSection {
     pub requests_max: usize,
     /// The most bytes of request bodies held at once.
     pub body_bytes_total_max: usize,
+    /// The most requests a second of one client; 0: no limit.
+    pub client_requests_per_second_max: u32,
+    /// The most bytes of request bodies a second of one client; 0: no limit.
+    pub client_bytes_per_second_max: u32,
     /// Whose pages may read and write.
     pub cors_origins: Vec<String>,
 }
@@ -195,6 +199,8 @@ impl Default for HttpSection {
             connections_max: 20_000,
             requests_max: 16_384,
             body_bytes_total_max: 256 << 20,
+            client_requests_per_second_max: 5_000,
+            client_bytes_per_second_max: 64 << 20,
             cors_origins: Vec::new(),
         }
     }
