@@ -129,6 +129,24 @@ pub(super) const SECTIONS: &[Section] = &[
         ],
     },
     Section {
+        name: "admin",
+        about: "What changes a running node: its log, its peers, its end. Off unless it listens; plain HTTP, so on loopback or a network of operators.",
+        keys: &[
+            Key {
+                name: "listen",
+                about: "Address and port to listen on, another one than that of [http].",
+                example: "127.0.0.1:8690",
+                field: |c| &mut c.admin.listen,
+            },
+            Key {
+                name: "token_file",
+                about: "The file with the token that callers send, 32 characters at least, for its owner alone (mode 0600).",
+                example: "admin.token",
+                field: |c| &mut c.admin.token_file,
+            },
+        ],
+    },
+    Section {
         name: "consensus",
         about: "The local pace. Nodes may differ; only speed depends on it, never safety.",
         keys: &[

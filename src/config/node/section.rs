@@ -16,6 +16,7 @@ pub struct NodeConfig {
     pub node: NodeSection,
     pub network: NetworkSection,
     pub http: HttpSection,
+    pub admin: AdminSection,
     pub consensus: ConsensusSection,
     pub sync: SyncSection,
     pub mempool: MempoolSection,
@@ -88,6 +89,15 @@ pub struct HttpSection {
     pub client_bytes_per_second_max: u32,
     /// Whose pages may read and write.
     pub cors_origins: Vec<String>,
+}
+
+/// `[admin]`: the operators' side.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct AdminSection {
+    /// Address and port to listen on; `None`: there is no such side.
+    pub listen: Option<SocketAddr>,
+    /// The file with the token that its callers must know.
+    pub token_file: Option<PathBuf>,
 }
 
 /// `[consensus]`: the local pace; only liveness depends on it.
@@ -260,7 +270,8 @@ impl NodeConfig {
     #[must_use]
     pub(super) fn resolved(mut self, dir: &Path) -> Self {
         let NodeSection { genesis, validator_key, peer_key, data } = &mut self.node;
-        for path in [genesis, peer_key, data].into_iter().chain(validator_key) {
+        let files = validator_key.iter_mut().chain(&mut self.admin.token_file);
+        for path in [genesis, peer_key, data].into_iter().chain(files) {
             *path = dir.join(&*path);
         }
         self
