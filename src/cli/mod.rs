@@ -30,6 +30,7 @@ mod logging;
 #[cfg(feature = "node")]
 mod metrics;
 mod output;
+mod passphrase;
 #[cfg(feature = "node")]
 mod restore;
 mod simulate;

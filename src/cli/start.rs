@@ -12,7 +12,7 @@ use std::{
 use clap::Args;
 use rustix::process::{Signal, getpid, kill_process};
 
-use super::{Failure, cluster::prepare_data_dir, logging};
+use super::{Failure, cluster::prepare_data_dir, logging, passphrase};
 use crate::{
     config::{Genesis, Identity, NodeConfig},
     journal,
@@ -81,7 +81,7 @@ impl Arguments {
 /// Reads the configuration, checks it with the files that it names, and runs the node.
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let config = NodeConfig::load(&arguments.config, &arguments.flags())?;
-    let identity = Identity::load(&config)?;
+    let identity = Identity::load_asking(&config, &mut passphrase::ask)?;
     let admin = config.admin_access()?;
     let log = logging::init(&config.log)?;
     let admin = admin.map(|(listen, token)| Admin { listen, token, log });

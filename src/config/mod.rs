@@ -6,6 +6,7 @@
 mod genesis;
 mod genesis_file;
 mod identity;
+mod key_file;
 mod multiaddr;
 mod node;
 mod peer_id;
@@ -15,6 +16,7 @@ mod token;
 pub use genesis::{ApplicationName, ClientSignatures, Genesis, GenesisError};
 pub use genesis_file::{GenesisFileError, GenesisFileFault};
 pub use identity::{Identity, IdentityError};
+pub use key_file::{AskPassphrase, KeyFileError, KeyFiles, PASSPHRASE_VARIABLE, passphrase_of_environment};
 pub use multiaddr::{AddressError, check_address, check_peer_address};
 pub use node::{
     AdminSection, ConsensusSection, Defaults, HttpSection, LogFormat, LogLevel, LogSection, MempoolSection,

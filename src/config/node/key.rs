@@ -37,6 +37,12 @@ pub(super) const SECTIONS: &[Section] = &[
                 field: |c| &mut c.node.validator_key,
             },
             key("peer_key", "The key behind the node's peer id; never the consensus key.", |c| &mut c.node.peer_key),
+            Key {
+                name: "passphrase_file",
+                about: "The file with the passphrase of keys that are encrypted, for its owner alone (mode 0600). Without one: THALWEG_PASSPHRASE, or a question at the terminal.",
+                example: "passphrase",
+                field: |c| &mut c.node.passphrase_file,
+            },
             key("data", "The directory of the vote journal and of the store.", |c| &mut c.node.data),
         ],
     },

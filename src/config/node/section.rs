@@ -33,6 +33,8 @@ pub struct NodeSection {
     pub validator_key: Option<PathBuf>,
     /// The key of the peer id.
     pub peer_key: PathBuf,
+    /// The file with the passphrase of encrypted keys.
+    pub passphrase_file: Option<PathBuf>,
     /// Journal and store.
     pub data: PathBuf,
 }
@@ -175,7 +177,13 @@ pub enum LogFormat {
 
 impl Default for NodeSection {
     fn default() -> Self {
-        Self { genesis: "genesis.json".into(), validator_key: None, peer_key: "peer.pem".into(), data: "data".into() }
+        Self {
+            genesis: "genesis.json".into(),
+            validator_key: None,
+            peer_key: "peer.pem".into(),
+            passphrase_file: None,
+            data: "data".into(),
+        }
     }
 }
 
@@ -269,8 +277,8 @@ impl NodeConfig {
     /// Makes relative paths start at `dir`, the directory of the file.
     #[must_use]
     pub(super) fn resolved(mut self, dir: &Path) -> Self {
-        let NodeSection { genesis, validator_key, peer_key, data } = &mut self.node;
-        let files = validator_key.iter_mut().chain(&mut self.admin.token_file);
+        let NodeSection { genesis, validator_key, peer_key, passphrase_file, data } = &mut self.node;
+        let files = validator_key.iter_mut().chain(passphrase_file).chain(&mut self.admin.token_file);
         for path in [genesis, peer_key, data].into_iter().chain(files) {
             *path = dir.join(&*path);
         }

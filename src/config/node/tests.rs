@@ -148,6 +148,7 @@ fn an_empty_variable_makes_a_listener() {
 fn rendered_files_read_back_the_same() {
     let mut config = NodeConfig::default();
     config.node.validator_key = Some("validator.pem".into());
+    config.node.passphrase_file = Some("passphrase".into());
     config.network.listen = vec!["/ip4/0.0.0.0/tcp/1".into(), "/ip6/::/tcp/2".into()];
     config.http.listen = "[::1]:9000".parse().unwrap();
     config.admin.listen = Some("[::1]:9001".parse().unwrap());
