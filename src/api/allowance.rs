@@ -8,12 +8,7 @@
 //! addresses somebody has. Two clients share a slot, and thus an allowance, once in as many pairs; whom with, nobody can
 //! choose. Programs on the node's own machine (loopback addresses) have no limit: they are the operator's.
 
-use std::{
-    hash::BuildHasher as _,
-    net::IpAddr,
-    num::NonZeroU32,
-    time::Duration,
-};
+use std::{hash::BuildHasher as _, net::IpAddr, num::NonZeroU32, time::Duration};
 
 use actix_web::{
     Error, ResponseError as _,

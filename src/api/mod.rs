@@ -23,6 +23,8 @@
 //! | `GET /console/{file}` | what the console is made of |
 //! | `GET /openapi.json` | all of this, for programs |
 //!
+//! What changes a node is no route of these: [`Admin`] has a listener of its own.
+//!
 //! Every route with `GET` has `HEAD`, but the endless `/v1/events`.
 //!
 //! # Promises
@@ -40,6 +42,7 @@
 //! body each have to arrive within [`Settings::client_timeout`]. Writes that a browser sends for a page of another
 //! origin are refused, and reads cannot be read by it, unless [`Settings::cors_origins`] names it.
 
+mod admin;
 mod allowance;
 mod batch;
 mod browser;
@@ -62,6 +65,7 @@ mod status;
 #[cfg(test)]
 mod tests;
 
+pub use admin::Admin;
 pub use batch::{Entry as BatchEntry, read as read_batch};
 pub use port::Backend;
 pub use request::read_key;

@@ -3,7 +3,7 @@
 //! Implemented by the node over its actors, and in memory by the tests. Everything here is intentions and nouns;
 //! neither side learns of the other's HTTP, mailboxes, disk or network.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -113,6 +113,28 @@ pub trait Backend: Send + Sync + 'static {
 
     /// A request was refused since its client is over a limit: to be counted.
     fn limited(&self, limit: Limit);
+
+    /// Stays connected to one more address, until the node ends. In vain when there are very many already.
+    ///
+    /// # Errors
+    /// It is no multiaddress; says why, for people.
+    fn dial(&self, address: &str) -> Result<(), String>;
+
+    /// Lets [`Self::readiness`] say no from now on, and the node stop in order after a while; a later call replaces the
+    /// time.
+    fn drain(&self, after: Duration);
+}
+
+/// The log of the process, whoever writes it.
+pub trait LogFilter: Send + Sync + 'static {
+    /// What is written: directives, as in `RUST_LOG`.
+    fn current(&self) -> String;
+
+    /// Writes something else from now on: a level as in `log.level`, or directives.
+    ///
+    /// # Errors
+    /// They make no sense; says why, for people. Then nothing is changed.
+    fn replace(&self, directives: &str) -> Result<(), String>;
 }
 
 /// What a client of the key-value application can order.

@@ -48,6 +48,8 @@ macro_rules! slugs {
 slugs! {
     /// A parameter, header or body makes no sense.
     BadRequest = BAD_REQUEST "bad-request" "The request makes no sense",
+    /// The token of the admin side is missing or another.
+    Unauthorized = UNAUTHORIZED "unauthorized" "The admin token is needed",
     /// A browser was sent here by a page of another origin.
     ForeignOrigin = FORBIDDEN "foreign-origin" "Writes from other origins are refused",
     /// The chain's clients sign their commands, and this one is not signed.
@@ -192,6 +194,9 @@ impl ResponseError for Problem {
         let is_passing = matches!(self.kind, Kind::Full | Kind::Expired | Kind::NotReady | Kind::Stopping);
         if let Some(seconds) = self.retry_after_s.or(is_passing.then_some(RETRY_AFTER_S)) {
             response.insert_header((header::RETRY_AFTER, seconds));
+        }
+        if self.kind == Kind::Unauthorized {
+            response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
         }
         if let Some(methods) = self.allow {
             response.insert_header((header::ALLOW, methods));

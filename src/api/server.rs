@@ -17,13 +17,14 @@ use tokio::{
 };
 
 use super::{
+    admin::{self, Admin, Desk},
     allowance::{self, Allowances},
     batch, browser, chain, console, doctor, events,
     gate::Gate,
     kv, openapi,
     port::Backend,
     problem::{Kind, Problem},
-    settings::{BATCH_BYTES_MAX, Settings},
+    settings::{BATCH_BYTES_MAX, ChainFacts, Settings},
     status,
 };
 use crate::types::Height;
@@ -145,19 +146,29 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(readable("/v1/origin/{key:.*}", read().to(console::origin)))
         .service(readable("/console/{file}", read().to(console::asset)))
         .service(readable("/", read().to(console::page)))
-        .default_service(web::to(|| async { Err::<&str, _>(Problem::new(Kind::NoRoute, "see the documentation")) }));
+        .default_service(web::to(no_route));
 }
 
-fn read() -> Route {
+/// What is answered where nothing is.
+///
+/// # Errors
+/// Always.
+pub async fn no_route() -> Result<&'static str, Problem> {
+    std::future::ready(Err(Problem::new(Kind::NoRoute, "see the documentation"))).await
+}
+
+/// `GET` and `HEAD`.
+pub fn read() -> Route {
     web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
 }
 
-fn readable(path: &str, route: Route) -> Resource {
+/// A path that is only read.
+pub fn readable(path: &str, route: Route) -> Resource {
     resource(path, "GET, HEAD").route(route)
 }
 
 /// A path whose other methods are answered with a problem that lists those it has.
-fn resource(path: &str, methods: &'static str) -> Resource {
+pub fn resource(path: &str, methods: &'static str) -> Resource {
     web::resource(path).default_service(web::to(move || async move {
         let detail = format_args!("it has {methods}").to_string();
         Err::<&str, _>(Problem::new(Kind::NoMethod, detail).allow(methods))
@@ -180,13 +191,39 @@ impl Server {
     /// # Errors
     /// The address cannot be bound, or there is no thread to be had.
     pub fn start(settings: Settings, backend: Arc<dyn Backend>) -> io::Result<Self> {
+        Self::launch("http", settings, backend, routes)
+    }
+
+    /// As [`Self::start`], with the routes of the admin side and bounds of its own.
+    ///
+    /// # Errors
+    /// The address cannot be bound, or there is no thread to be had.
+    pub fn start_admin(chain: ChainFacts, backend: Arc<dyn Backend>, admin: &Admin) -> io::Result<Self> {
+        let settings = Settings {
+            requests_max: admin::REQUESTS_MAX,
+            connections_max: admin::CONNECTIONS_MAX,
+            ..Settings::new(admin.listen, chain)
+        };
+        let desk = web::Data::new(Desk::new(admin));
+        Self::launch("admin", settings, backend, move |config: &mut ServiceConfig| {
+            config.app_data(desk.clone());
+            admin::routes(config);
+        })
+    }
+
+    fn launch(
+        thread: &'static str,
+        settings: Settings,
+        backend: Arc<dyn Backend>,
+        configure: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
+    ) -> io::Result<Self> {
         let (ready, started) = std::sync::mpsc::sync_channel(1);
         let (end, ended) = oneshot::channel();
         let (stage, stages) = watch::channel(Stage::Serving);
         let stop_timeout = settings.stop_timeout;
         let shared = web::Data::new(Shared::new(settings, backend, stages));
-        thread::Builder::new().name("http".into()).spawn(move || {
-            let served = actix_web::rt::System::new().block_on(serve(shared, &ready));
+        thread::Builder::new().name(thread.into()).spawn(move || {
+            let served = actix_web::rt::System::new().block_on(serve(shared, configure, &ready));
             // Nobody may be waiting: for the start any more, or for the end.
             let _ = ready.try_send(Err(io::Error::other("the server ended")));
             let _ = end.send(served);
@@ -234,7 +271,11 @@ impl Drop for Server {
 
 type Started = io::Result<(SocketAddr, ServerHandle)>;
 
-async fn serve(shared: web::Data<Shared>, ready: &std::sync::mpsc::SyncSender<Started>) -> io::Result<()> {
+async fn serve(
+    shared: web::Data<Shared>,
+    configure: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
+    ready: &std::sync::mpsc::SyncSender<Started>,
+) -> io::Result<()> {
     let settings = shared.settings.clone();
     let app = move || {
         // A stored value must never be taken for a page.
@@ -242,7 +283,7 @@ async fn serve(shared: web::Data<Shared>, ready: &std::sync::mpsc::SyncSender<St
         // What may change is asked for again; what cannot says so itself.
         let headers = headers.add((header::CACHE_CONTROL, "no-store"));
         let app = App::new().app_data(shared.clone()).wrap(from_fn(allowance::admit)).wrap(headers);
-        app.wrap(from_fn(browser::cors)).configure(routes)
+        app.wrap(from_fn(browser::cors)).configure(&configure)
     };
     let server = HttpServer::new(app)
         .workers(settings.workers)

@@ -223,7 +223,12 @@ fn private_dir(dir: &Path) -> io::Result<()> {
 
 /// Writes a key for its owner alone. Never replaces a file.
 pub(super) fn write_key(path: &Path, key: &SecretKey) -> io::Result<()> {
+    write_pem(path, &key.to_pem())
+}
+
+/// Writes a key's PEM for its owner alone. Never replaces a file.
+pub(super) fn write_pem(path: &Path, pem: &str) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    file.write_all(key.to_pem().as_bytes())?;
+    file.write_all(pem.as_bytes())?;
     file.sync_all()
 }

@@ -5,6 +5,8 @@
 //! that makes no sense (flags, configuration). Without the feature `node` only what needs no network is offered.
 
 #[cfg(feature = "node")]
+mod admin;
+#[cfg(feature = "node")]
 mod backup;
 #[cfg(feature = "node")]
 mod bench;
@@ -28,6 +30,7 @@ mod logging;
 #[cfg(feature = "node")]
 mod metrics;
 mod output;
+mod passphrase;
 #[cfg(feature = "node")]
 mod restore;
 mod simulate;
@@ -105,6 +108,8 @@ enum Command {
     #[cfg(feature = "node")]
     Doctor(client::DoctorArguments),
     #[cfg(feature = "node")]
+    Admin(admin::Arguments),
+    #[cfg(feature = "node")]
     Backup(backup::Arguments),
     #[cfg(feature = "node")]
     Restore(restore::Arguments),
@@ -159,6 +164,8 @@ pub fn main() -> ExitCode {
         #[cfg(feature = "node")]
         Command::Doctor(arguments) => client::doctor(&arguments, json),
         Command::Inspect(arguments) => inspect::run(&arguments, json),
+        #[cfg(feature = "node")]
+        Command::Admin(arguments) => admin::run(&arguments, json),
         #[cfg(feature = "node")]
         Command::Backup(arguments) => backup::run(&arguments, json),
         #[cfg(feature = "node")]

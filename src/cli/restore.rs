@@ -49,7 +49,7 @@ pub(super) struct Arguments {
 /// Restores, or leaves everything as it was.
 pub(super) fn run(arguments: &Arguments, json: bool) -> Result<ExitCode, Failure> {
     let config = NodeConfig::load(&arguments.config, &[])?;
-    let genesis = Identity::load(&config)?.genesis;
+    let genesis = Identity::load_asking(&config, &mut super::passphrase::ask)?.genesis;
     let data = &config.node.data;
     if !arguments.replace && StoreView::file(data).exists() {
         let words = "there is a store already, and with its blocks it may be worth more; --replace gives it up";

@@ -12,11 +12,11 @@ use std::{
 use clap::Args;
 use rustix::process::{Signal, getpid, kill_process};
 
-use super::{Failure, cluster::prepare_data_dir, logging};
+use super::{Failure, cluster::prepare_data_dir, logging, passphrase};
 use crate::{
     config::{Genesis, Identity, NodeConfig},
     journal,
-    node::Replica,
+    node::{Admin, Replica},
 };
 
 /// How old a chain may be for a node to begin with an empty journal because nobody has taken `--first-start` away.
@@ -81,8 +81,10 @@ impl Arguments {
 /// Reads the configuration, checks it with the files that it names, and runs the node.
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let config = NodeConfig::load(&arguments.config, &arguments.flags())?;
-    let identity = Identity::load(&config)?;
-    logging::init(&config.log)?;
+    let identity = Identity::load_asking(&config, &mut passphrase::ask)?;
+    let admin = config.admin_access()?;
+    let log = logging::init(&config.log)?;
+    let admin = admin.map(|(listen, token)| Admin { listen, token, log });
     if arguments.stop_when_stdin_closes {
         thread::Builder::new()
             .name("stdin".to_owned())
@@ -97,7 +99,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     #[cfg(feature = "planted")]
     let mouthpiece = arguments.lie.map(|lie| super::liar::mouthpiece(lie, &identity)).transpose()?;
     let http = config.http.listen;
-    let parts = Replica::builder().identity(identity).configuration(config).http(http).rejoin(rejoin);
+    let parts = Replica::builder().identity(identity).configuration(config).http(http).admin(admin).rejoin(rejoin);
     #[cfg(feature = "planted")]
     let parts = parts.mouthpiece(mouthpiece);
     let spec = parts.build().map_err(|error| Failure::Usage(error.to_string()))?;

@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use super::{Genesis, GenesisError, NodeConfig, Problem, Problems};
+use super::{AskPassphrase, Genesis, GenesisError, KeyFileError, KeyFiles, NodeConfig, Problem, Problems};
 use crate::{
     crypto::SecretKey,
     types::{PublicKey, ValidatorIndex, ValidatorSet},
@@ -53,11 +53,20 @@ impl Identity {
         Ok(Self { genesis: Arc::new(genesis), validators, validator, peer_key })
     }
 
-    /// Reads genesis and keys and checks that they belong together.
+    /// Reads genesis and keys and checks that they belong together. Nobody is asked for a passphrase.
     ///
     /// # Errors
     /// [`Problems`] with everything that is wrong, by the keys that name the files.
     pub fn load(config: &NodeConfig) -> Result<Self, Problems> {
+        Self::load_asking(config, &mut |_| None)
+    }
+
+    /// As [`Self::load`]; the passphrase of encrypted keys is asked for where neither file nor environment has it.
+    ///
+    /// # Errors
+    /// [`Problems`] with everything that is wrong, by the keys that name the files.
+    pub fn load_asking(config: &NodeConfig, ask: AskPassphrase<'_>) -> Result<Self, Problems> {
+        let mut files = KeyFiles::new(config.node.passphrase_file.as_deref(), ask);
         let mut problems = Vec::new();
         let genesis = match Genesis::load(&config.node.genesis) {
             Ok(genesis) => Some(genesis),
@@ -67,9 +76,12 @@ impl Identity {
                 None
             }
         };
-        let peer_key = read_key("node.peer_key", &config.node.peer_key, &mut problems);
-        let validator_key =
-            config.node.validator_key.as_deref().map(|path| read_key("node.validator_key", path, &mut problems));
+        let peer_key = read_key(&mut files, "node.peer_key", &config.node.peer_key, &mut problems);
+        let validator_key = config
+            .node
+            .validator_key
+            .as_deref()
+            .map(|path| read_key(&mut files, "node.validator_key", path, &mut problems));
         let validators = genesis.as_ref().and_then(|genesis| genesis.validate().ok());
         let validator = match (&validators, validator_key) {
             (Some(validators), Some(Some(key))) => match validators.index_of(&key.public_key()) {
@@ -98,13 +110,21 @@ impl Identity {
     }
 }
 
-fn read_key(key: &'static str, path: &Path, problems: &mut Vec<Problem>) -> Option<SecretKey> {
-    let pem = std::fs::read_to_string(path).map(zeroize::Zeroizing::new).map_err(|error| error.to_string());
-    match pem.and_then(|pem| SecretKey::from_pem(&pem).map_err(|error| error.to_string())) {
+fn read_key(
+    files: &mut KeyFiles<'_>,
+    key: &'static str,
+    path: &Path,
+    problems: &mut Vec<Problem>,
+) -> Option<SecretKey> {
+    match files.read(path) {
         Ok(secret) => Some(secret),
         Err(error) => {
-            let remedy = "give an Ed25519 private key in PKCS#8 PEM, as `thalweg genesis` writes it";
-            problems.push(Problem::new(key, format!("{}: {error}", path.display()), remedy));
+            // One file with a passphrase serves all keys: it is wrong once.
+            let key = if matches!(error, KeyFileError::Passphrase(..)) { "node.passphrase_file" } else { key };
+            let problem = Problem::new(key, error.to_string(), error.remedy());
+            if !problems.contains(&problem) {
+                problems.push(problem);
+            }
             None
         }
     }

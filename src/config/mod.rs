@@ -6,16 +6,22 @@
 mod genesis;
 mod genesis_file;
 mod identity;
+mod key_file;
 mod multiaddr;
 mod node;
 mod peer_id;
+mod secret_file;
+mod token;
 
 pub use genesis::{ApplicationName, ClientSignatures, Genesis, GenesisError};
 pub use genesis_file::{GenesisFileError, GenesisFileFault};
 pub use identity::{Identity, IdentityError};
+pub use key_file::{AskPassphrase, KeyFileError, KeyFiles, PASSPHRASE_VARIABLE, passphrase_of_environment};
 pub use multiaddr::{AddressError, check_address, check_peer_address};
 pub use node::{
-    ConsensusSection, Defaults, HttpSection, LogFormat, LogLevel, LogSection, MempoolSection, NetworkSection,
-    NodeConfig, NodeSection, Problem, Problems, StorageSection, SyncSection,
+    AdminSection, ConsensusSection, Defaults, HttpSection, LogFormat, LogLevel, LogSection, MempoolSection,
+    NetworkSection, NodeConfig, NodeSection, Problem, Problems, StorageSection, SyncSection,
 };
 pub use peer_id::peer_id;
+pub use secret_file::{SecretFileError, read_secret_line};
+pub use token::Token;

@@ -23,6 +23,12 @@ pub enum KeyError {
     /// The file is not a PKCS#8 Ed25519 key in PEM.
     #[error("not an Ed25519 private key in PKCS#8 PEM: {0}")]
     File(String),
+    /// The file is encrypted.
+    #[error("the key is encrypted, and there is no passphrase")]
+    Encrypted,
+    /// The passphrase is another, or the bytes are: nobody can tell which.
+    #[error("the passphrase does not open it, or it is damaged")]
+    Passphrase,
 }
 
 /// Checks that a key may be a validator's (`CR-K1`).
@@ -62,8 +68,11 @@ impl SecretKey {
     /// Reads PKCS#8 PEM (RFC 8410).
     ///
     /// # Errors
-    /// [`KeyError::File`] for anything else.
+    /// [`KeyError::Encrypted`] for what [`Self::from_encrypted_pem`] reads, [`KeyError::File`] for anything else.
     pub fn from_pem(pem: &str) -> Result<Self, KeyError> {
+        if Self::is_encrypted(pem) {
+            return Err(KeyError::Encrypted);
+        }
         SigningKey::from_pkcs8_pem(pem).map(Self).map_err(|error| KeyError::File(error.to_string()))
     }
 

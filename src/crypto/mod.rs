@@ -10,8 +10,10 @@
 //!   are about, and a bounded number of them.
 //! * `CR-K1` Keys are refused unless canonical, of large order and torsion-free.
 //!
-//! Source: SPEC.md section 5; ZIP 215; RFC 8032; RFC 8410 for key files.
+//! Source: SPEC.md section 5; ZIP 215; RFC 8032; RFC 8410 for key files, RFC 5958 and 8018 for
+//! encrypted ones.
 
+mod encrypted;
 mod key;
 mod memory;
 mod transcript;

@@ -157,6 +157,8 @@ labels! {
         Requests = "requests",
         /// Bytes of request bodies a second.
         Bytes = "bytes",
+        /// Requests to the admin side.
+        Tries = "tries",
     }
 
     /// What a connected peer is.

@@ -3,7 +3,10 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use tokio::sync::{broadcast, oneshot, watch};
+use tokio::{
+    sync::{broadcast, oneshot, watch},
+    time::Instant,
+};
 
 use super::{disk_watch::DiskWatch, figures, snapshots::Snapshots};
 use crate::{
@@ -74,6 +77,8 @@ pub struct NodeBackend {
     pub set: Arc<ValidatorSet>,
     /// Our place.
     pub me: Option<ValidatorIndex>,
+    /// When the node stops, once an operator has said so.
+    pub(super) drain: watch::Sender<Option<Instant>>,
     /// Numbers.
     pub metrics: Metrics,
 }
@@ -447,5 +452,14 @@ impl Backend for NodeBackend {
 
     fn limited(&self, limit: Limit) {
         self.metrics.limited(limit);
+    }
+
+    fn dial(&self, address: &str) -> Result<(), String> {
+        self.network.dial(address.parse().map_err(|error: libp2p::multiaddr::Error| error.to_string())?);
+        Ok(())
+    }
+
+    fn drain(&self, after: Duration) {
+        self.drain.send_replace(Some(Instant::now() + after));
     }
 }

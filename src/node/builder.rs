@@ -6,6 +6,7 @@ use super::{Replica, StartError};
 #[cfg(feature = "planted")]
 use crate::actors::network::mouthpiece::MakeMouthpiece;
 use crate::{
+    api::Admin,
     app::{self, Application},
     config::{ApplicationName, Genesis, Identity, IdentityError, NetworkSection, NodeConfig, Problems},
     crypto::SecretKey,
@@ -27,6 +28,7 @@ pub struct Builder {
     network: Option<NetworkSection>,
     store: Option<PathBuf>,
     http: Option<SocketAddr>,
+    admin: Option<Admin>,
     configuration: Option<NodeConfig>,
     rejoin: Option<Salt>,
     #[cfg(feature = "planted")]
@@ -97,8 +99,15 @@ impl Builder {
         Self { http: Some(listen), ..self }
     }
 
+    /// Serves the admin side as well: the log, further peers, and an end in order, which ends [`Replica::ended`] with
+    /// [`super::End::Stopped`].
+    pub fn admin(self, admin: Option<Admin>) -> Self {
+        Self { admin, ..self }
+    }
+
     /// Pace, limits and all else that is a node's own. Its files of genesis and keys are not read: see
-    /// [`Builder::identity`]. Of its `http` section the address is not used, see [`Builder::http`].
+    /// [`Builder::identity`]. Of its `http` section the address is not used, see [`Builder::http`], and
+    /// nothing of its `admin` section, see [`Builder::admin`].
     pub fn configuration(self, configuration: NodeConfig) -> Self {
         Self { configuration: Some(configuration), ..self }
     }
@@ -148,6 +157,7 @@ impl Builder {
             identity,
             app,
             serves_http: self.http.is_some(),
+            admin: self.admin,
             rejoin: self.rejoin,
             #[cfg(feature = "planted")]
             mouthpiece: self.mouthpiece,
@@ -171,6 +181,7 @@ pub struct Spec {
     pub(super) identity: Identity,
     pub(super) app: Arc<dyn Application>,
     pub(super) serves_http: bool,
+    pub(super) admin: Option<Admin>,
     pub(super) rejoin: Option<Salt>,
     #[cfg(feature = "planted")]
     pub(super) mouthpiece: Option<MakeMouthpiece>,

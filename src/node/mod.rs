@@ -33,6 +33,7 @@ pub use self::{
 #[cfg(feature = "planted")]
 pub use crate::actors::network::mouthpiece::{self, MakeMouthpiece, Mouthpiece};
 pub use crate::actors::storage::{NewStore, OpenError as StorageError, StoreView};
+pub use crate::api::Admin;
 use crate::{
     actors::{network, storage},
     app,
@@ -67,6 +68,9 @@ pub enum StartError {
     /// The HTTP server cannot listen.
     #[error("http: cannot listen on {0}: {1}")]
     Http(std::net::SocketAddr, io::Error),
+    /// The admin side cannot listen.
+    #[error("admin: cannot listen on {0}: {1}")]
+    Admin(std::net::SocketAddr, io::Error),
     /// There is no thread to be had.
     #[error("cannot start a thread: {0}")]
     Thread(io::Error),
@@ -109,7 +113,7 @@ pub fn create_store(directory: &Path, genesis: &Genesis) -> Result<(), journal::
     journal::create_in(directory, genesis.chain_id(), Salt::new(salt))
 }
 
-/// Runs a replica in the foreground until SIGTERM or SIGINT, and returns the process's exit status (see [`exit`]).
+/// Runs a replica in the foreground until SIGTERM or SIGINT or an operator's order to drain, and returns the process's exit status (see [`exit`]).
 pub fn run(spec: Spec) -> ExitCode {
     end_on_panic();
     let started = tokio::runtime::Builder::new_current_thread()
@@ -124,10 +128,14 @@ pub fn run(spec: Spec) -> ExitCode {
     let ended = runtime.block_on(async {
         tokio::select! {
             () = asked_to_stop() => None,
+            () = replica.drained() => {
+                end_after(STOP_TIMEOUT);
+                None
+            }
             end = replica.ended() => Some(end),
         }
     });
-    if ended.is_some() {
+    if let Some(End::Part(_)) = ended {
         // A stop in order would wait for what is gone.
         std::process::exit(exit::PART_ENDED.into());
     }

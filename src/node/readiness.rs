@@ -1,8 +1,11 @@
-//! Whether a node takes part: whom it reaches, whether they are a quorum, and how far behind it is.
+//! Whether a node takes part: whom it reaches, whether they are a quorum, how far behind it is, and whether an operator
+//! wants it to end.
 //!
 //! Asked by the HTTP server and for the metrics, through [`NodeBackend`]; decides nothing.
 
 use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
 
 use super::backend::NodeBackend;
 use crate::{
@@ -44,11 +47,34 @@ impl NodeBackend {
         Some(spare)
     }
 
+    /// Waits until the time is over after which an operator lets the node stop; for ever when nobody does.
+    pub(super) async fn drained(&self) {
+        let mut orders = self.drain.subscribe();
+        loop {
+            let end = *orders.borrow_and_update();
+            let over = async {
+                match end {
+                    Some(end) => sleep_until(end).await,
+                    None => std::future::pending().await,
+                }
+            };
+            // The sender lives as long as this: a change is another time.
+            tokio::select! {
+                () = over => return,
+                _ = orders.changed() => {}
+            }
+        }
+    }
+
     /// Whether clients should be sent here.
     ///
     /// # Errors
     /// Why not, for people.
     pub(super) fn try_ready(&self) -> Result<(), String> {
+        if let Some(end) = *self.drain.borrow() {
+            let left = end.saturating_duration_since(Instant::now());
+            return Err(format!("draining: the node stops in {} s", left.as_secs()));
+        }
         let view = self.snapshot.borrow().view.clone();
         match view.abstention {
             Some(Abstention::Everywhere) => return Err("rejoining: the other validators are being asked".into()),

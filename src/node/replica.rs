@@ -221,11 +221,16 @@ impl Replica {
         self.backend.metrics()
     }
 
-    /// Waits until it has ended by itself, which it never should.
+    /// Waits until it has ended by itself, which it never should, or was drained.
     pub async fn ended(&self) -> End {
         let mut end = self.end.clone();
         let ended = end.wait_for(Option::is_some).await;
         ended.ok().and_then(|end| *end).unwrap_or(End::Part("its own thread"))
+    }
+
+    /// Waits until it begins to stop because an operator had it drained: [`Self::ended`] says when that is done.
+    pub async fn drained(&self) {
+        self.backend.drained().await;
     }
 
     /// Stops everything and says how it ended. The same as dropping it, but for the answer.

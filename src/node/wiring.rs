@@ -39,6 +39,7 @@ const ANSWER_MARGIN: usize = 1 << 20;
 pub struct Node {
     backend: Arc<NodeBackend>,
     server: Option<api::Server>,
+    admin: Option<api::Server>,
     port: NetworkPort,
     network: Network,
     storage: Storage,
@@ -56,7 +57,7 @@ impl Node {
     /// # Errors
     /// [`StartError`], with nothing left running.
     pub async fn start(spec: &Spec) -> Result<Self, StartError> {
-        let Spec { config, identity, app, serves_http, rejoin, .. } = spec;
+        let Spec { config, identity, app, serves_http, admin, rejoin, .. } = spec;
         let chain = identity.genesis.chain_id();
         let metrics = Metrics::new(identity.genesis.protocol, identity.validators.len());
         let mut storage_settings = storage_settings(config, chain, &metrics);
@@ -84,11 +85,13 @@ impl Node {
         let (executor, ports) = ground.start_actors(executor, recovered, events);
         let backend = Arc::new(ground.backend(&ports));
         let server = serves_http.then(|| ground.serve(&backend)).transpose()?;
+        let admin = admin.as_ref().map(|admin| ground.serve_admin(&backend, admin)).transpose()?;
         let http = server.as_ref().map(|server| tracing::field::display(server.address()));
+        let admin_address = admin.as_ref().map(|server| tracing::field::display(server.address()));
         let me = ground.me().map(ValidatorIndex::get);
-        tracing::info!(chain = %identity.genesis.chain, height = tip.get(), validator = me, http, "started");
+        tracing::info!(chain = %identity.genesis.chain, height = tip.get(), validator = me, http, admin = admin_address, "started");
         let watch = watch(&ports);
-        Ok(Self { backend, server, port: ports.network, network, storage, executor, watch })
+        Ok(Self { backend, server, admin, port: ports.network, network, storage, executor, watch })
     }
 
     /// What the outside may ask of it.
@@ -101,19 +104,15 @@ impl Node {
         self.server.as_ref().map(api::Server::address)
     }
 
-    /// Runs until `stop`, then stops all parts in order, and tells how it ended. A part that ends by itself is told at
+    /// Runs until `stop` or until it is drained, then stops all parts in order, and tells how it ended. A part that ends by itself is told at
     /// once: a stop in order would wait for what is gone.
     pub async fn run_until(mut self, stop: impl Future<Output = ()>, tell: impl FnOnce(End)) {
-        let http_ended = async {
-            match &mut self.server {
-                Some(server) => drop(server.ended().await),
-                None => std::future::pending().await,
-            }
-        };
         let part = tokio::select! {
             () = stop => None,
+            () = self.backend.drained() => None,
             part = self.watch.next_end() => Some(part),
-            () = http_ended => Some("http"),
+            () = end_of(&mut self.server) => Some("http"),
+            () = end_of(&mut self.admin) => Some("admin"),
         };
         if let Some(part) = part {
             tracing::error!(part, "a part of the node ended by itself; the process ends");
@@ -121,9 +120,8 @@ impl Node {
             return;
         }
         tracing::info!("stopping");
-        if let Some(server) = self.server
-            && tokio::time::timeout(HTTP_STOP_TIMEOUT, server.stop()).await.is_err()
-        {
+        let servers = self.server.into_iter().chain(self.admin).map(api::Server::stop);
+        if tokio::time::timeout(HTTP_STOP_TIMEOUT, futures::future::join_all(servers)).await.is_err() {
             tracing::warn!("some clients did not take their answers");
         }
         self.port.shutdown();
@@ -134,6 +132,14 @@ impl Node {
         self.storage.shutdown();
         tracing::info!("stopped");
         tell(End::Stopped);
+    }
+}
+
+/// Waits until a server has ended by itself.
+async fn end_of(server: &mut Option<api::Server>) {
+    match server {
+        Some(server) => drop(server.ended().await),
+        None => std::future::pending().await,
     }
 }
 
@@ -356,8 +362,15 @@ impl Ground<'_> {
             network: self.network.clone(),
             set: Arc::clone(&self.identity.validators),
             me: self.me(),
+            drain: watch::Sender::new(None),
             metrics: self.metrics.clone(),
         }
+    }
+
+    fn serve_admin(&self, backend: &Arc<NodeBackend>, admin: &api::Admin) -> Result<api::Server, StartError> {
+        let chain = api::ChainFacts::new(&self.identity.genesis);
+        api::Server::start_admin(chain, Arc::clone(backend) as Arc<dyn Backend>, admin)
+            .map_err(|error| StartError::Admin(admin.listen, error))
     }
 
     fn serve(&self, backend: &Arc<NodeBackend>) -> Result<api::Server, StartError> {

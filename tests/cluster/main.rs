@@ -7,6 +7,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
+mod admin;
 mod audit;
 mod backups;
 mod bad_input;

@@ -6,6 +6,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -52,6 +53,8 @@ struct State {
     submitted: Vec<Command>,
     examination: Examination,
     limited: Vec<Limit>,
+    dialled: Vec<String>,
+    drained: Option<Duration>,
 }
 
 pub struct Fake {
@@ -120,6 +123,16 @@ impl Fake {
 
     pub fn set_trouble(&self, trouble: &str) {
         self.state.lock().unwrap().trouble = Some(trouble.to_owned());
+    }
+
+    /// Whom it was told to stay connected to, in order.
+    pub fn dialled(&self) -> Vec<String> {
+        self.state.lock().unwrap().dialled.clone()
+    }
+
+    /// After how long it was told to stop.
+    pub fn drained(&self) -> Option<Duration> {
+        self.state.lock().unwrap().drained
     }
 
     /// Which limits clients have passed, in order.
@@ -396,5 +409,15 @@ impl Backend for Fake {
 
     fn limited(&self, limit: Limit) {
         self.state.lock().unwrap().limited.push(limit);
+    }
+
+    fn dial(&self, address: &str) -> Result<(), String> {
+        self.state.lock().unwrap().dialled.push(address.to_owned());
+        Ok(())
+    }
+
+    fn drain(&self, after: Duration) {
+        self.set_trouble("draining");
+        self.state.lock().unwrap().drained = Some(after);
     }
 }

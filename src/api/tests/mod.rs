@@ -1,5 +1,6 @@
 //! The server as clients see it: a real one on a free port, in front of a node that lives in memory.
 
+mod admin;
 mod allowances;
 mod batches;
 mod console;

@@ -69,13 +69,33 @@ pub(in crate::cli) struct Request<'a> {
     pub(in crate::cli) idempotency_key: Option<&'a str>,
     /// What makes it so where clients sign: `Thalweg-Signed`.
     pub(in crate::cli) signed: Option<&'a str>,
+    /// What the admin side asks for.
+    pub(in crate::cli) token: Option<TokenHeader<'a>>,
+}
+
+/// A token, which nothing shows.
+#[derive(Clone, Copy)]
+pub(in crate::cli) struct TokenHeader<'a>(pub(in crate::cli) &'a str);
+
+impl std::fmt::Debug for TokenHeader<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("TokenHeader")
+    }
 }
 
 impl<'a> Request<'a> {
     /// A question without a body.
     pub(in crate::cli) fn get(path: impl Into<String>) -> Self {
         let path = path.into();
-        Self { method: Method::Get, path, content_type: "", body: &[], idempotency_key: None, signed: None }
+        Self {
+            method: Method::Get,
+            path,
+            content_type: "",
+            body: &[],
+            idempotency_key: None,
+            signed: None,
+            token: None,
+        }
     }
 }
 
@@ -240,6 +260,9 @@ impl Client {
         if let Some(signed) = request.signed {
             builder = builder.header("Thalweg-Signed", signed);
         }
+        if let Some(TokenHeader(token)) = request.token {
+            builder = builder.header("Authorization", format!("Bearer {token}"));
+        }
         let sent = match request.method {
             Method::Get | Method::Delete => {
                 builder.body(()).map_err(ureq::Error::from).and_then(|request| self.agent.run(request))
@@ -373,6 +396,7 @@ mod tests {
             body: b"1",
             idempotency_key: Some("k"),
             signed: None,
+            token: None,
         };
         assert!(client.ask_patiently(&request, PATIENCE).unwrap().is_success());
         let requests = node.requests();

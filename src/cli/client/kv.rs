@@ -197,6 +197,7 @@ fn write(method: Method, key: &str, body: &[u8], arguments: &WriteArguments, jso
         body,
         idempotency_key: signed.is_none().then_some(&idempotency_key),
         signed: signed.as_deref(),
+        token: None,
     };
     let essence: Essence = |reply| [&reply.status.to_be_bytes()[..], &reply.body].concat();
     let (reply, agreement) = arguments.replies.ask(&client, &request, arguments.patience.patience(), essence)?;

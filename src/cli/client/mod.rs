@@ -16,7 +16,8 @@ pub(super) mod testing;
 pub(super) use doctor::{DoctorArguments, doctor};
 pub(super) use events::{EventsArguments, events};
 pub(super) use http::{
-    Backoff, Client, Method, NodeArguments, Patience, Reply, Request, Stream, Trouble, base_url, is_retryable, reason,
+    Backoff, Client, Method, NodeArguments, Patience, Reply, Request, Stream, TokenHeader, Trouble, base_url,
+    is_retryable, reason,
 };
 pub(super) use kv::{DeleteArguments, GetArguments, PutArguments, delete, get, kv_path, put};
 pub(super) use look::{

@@ -1,6 +1,6 @@
 //! Commands that are signed here, by a key of the client's own (`OB-11`).
 
-use std::{fs, path::PathBuf};
+use std::path::PathBuf;
 
 use bytes::Bytes;
 use clap::Args;
@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 use super::{Client, Patience, Request};
 use crate::{
     app::Command,
-    cli::Failure,
+    cli::{Failure, passphrase},
+    config::KeyFiles,
     crypto::{SecretKey, Transcript},
     types::{Digest, Height},
 };
@@ -24,6 +25,9 @@ pub(in crate::cli) struct KeyArguments {
     /// The id of the chain to sign for; without it the first node that answers is believed.
     #[arg(long, value_name = "ID", requires = "key_file")]
     chain: Option<Digest>,
+    /// The file with the key's passphrase, if it is encrypted; without one it is THALWEG_PASSPHRASE, or asked for.
+    #[arg(long, value_name = "FILE", requires = "key_file")]
+    passphrase_file: Option<PathBuf>,
 }
 
 /// What a node says of its chain.
@@ -42,8 +46,9 @@ impl KeyArguments {
     /// [`Failure`]: no such key, nobody to say which chain this is, another chain, or one without signatures.
     pub(in crate::cli) fn signer(&self, client: &Client, patience: Patience) -> Result<Option<Signer>, Failure> {
         let Some(file) = &self.key else { return Ok(None) };
-        let pem = fs::read_to_string(file).map_err(|error| Failure::failed(file.display(), error))?;
-        let key = SecretKey::from_pem(&pem).map_err(|error| Failure::failed(file.display(), error))?;
+        let mut ask = passphrase::ask;
+        let key = KeyFiles::new(self.passphrase_file.as_deref(), &mut ask).read(file);
+        let key = key.map_err(|error| Failure::Failed(format!("{error}; {}", error.remedy())))?;
         let reply = client.ask_patiently(&Request::get("/v1/status"), patience)?;
         if !reply.is_success() {
             return Err(Failure::Refused(reply.problem()));
@@ -116,9 +121,9 @@ mod tests {
     fn the_same_name_is_the_same_command_and_one_that_lasts_has_no_last_height() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("client.pem");
-        fs::write(&file, SecretKey::from_seed(&[1; 32]).to_pem().as_bytes()).unwrap();
+        std::fs::write(&file, SecretKey::from_seed(&[1; 32]).to_pem().as_bytes()).unwrap();
         let node = FakeNode::start(|_| status("required"));
-        let arguments = KeyArguments { key: Some(file.clone()), chain: None };
+        let arguments = KeyArguments { key: Some(file.clone()), chain: None, passphrase_file: None };
         let signer_of = |arguments| signer(&node, arguments).unwrap().unwrap();
         let signed = |name, term| signer_of(&arguments).sign(name, term, "body".into());
         let (one, again) = (signed("a", Term::Lasting), signed("a", Term::Lasting));
@@ -126,7 +131,7 @@ mod tests {
         assert_ne!(one["sequence"], signed("b", Term::Lasting)["sequence"]);
         assert_eq!(signed("a", Term::Remembered)["expires_at_height"], 105);
 
-        let elsewhere = KeyArguments { key: Some(file), chain: Some(Digest::new([8; 32])) };
+        let elsewhere = KeyArguments { key: Some(file), chain: Some(Digest::new([8; 32])), passphrase_file: None };
         assert!(signer(&node, &elsewhere).unwrap_err().to_string().contains("is of chain 0707"));
         let off = FakeNode::start(|_| status("off"));
         let failure = signer(&off, &arguments).unwrap_err();

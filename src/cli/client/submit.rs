@@ -85,6 +85,7 @@ pub(in crate::cli) fn submit(arguments: &SubmitArguments, json: bool) -> Result<
         body: body.as_bytes(),
         idempotency_key: None,
         signed: None,
+        token: None,
     };
     let reply = client.ask_patiently(&request, arguments.patience.patience())?;
     if !reply.is_success() {

@@ -127,6 +127,7 @@ impl<'a> Courier<'a> {
             body: body.as_bytes(),
             idempotency_key: None,
             signed: None,
+            token: None,
         })?;
         if !reply.is_success() {
             // A batch of one that is too large is that line's fault; anything else is ours, and hits all.
@@ -163,6 +164,7 @@ impl<'a> Courier<'a> {
             body: value,
             idempotency_key: signed.is_none().then_some(idempotency_key),
             signed,
+            token: None,
         })?;
         if reply.problem().is_unsigned() {
             return Err(Trouble::Problem(reply.problem()));

@@ -22,6 +22,7 @@ impl NodeConfig {
     pub(super) fn check(&self, problems: &mut Vec<Problem>) {
         self.check_addresses(problems);
         self.check_origins(problems);
+        self.check_admin(problems);
         let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
         let Self { network, http, consensus, sync, mempool, storage, .. } = self;
         for (key, value, min, max) in [
@@ -90,6 +91,13 @@ impl NodeConfig {
                 let what = format!("is {low}, above {high_key} which is {high}");
                 problems.push(Problem::new(low_key, what, "lower it, or raise the other"));
             }
+        }
+    }
+
+    fn check_admin(&self, problems: &mut Vec<Problem>) {
+        if self.admin.listen.is_some() && self.admin.token_file.is_none() {
+            let remedy = "name a file with 32 random characters at least, or take admin.listen away";
+            problems.push(Problem::new("admin.token_file", "is missing, and admin.listen is set", remedy));
         }
     }
 

@@ -37,6 +37,12 @@ pub(super) const SECTIONS: &[Section] = &[
                 field: |c| &mut c.node.validator_key,
             },
             key("peer_key", "The key behind the node's peer id; never the consensus key.", |c| &mut c.node.peer_key),
+            Key {
+                name: "passphrase_file",
+                about: "The file with the passphrase of keys that are encrypted, for its owner alone (mode 0600). Without one: THALWEG_PASSPHRASE, or a question at the terminal.",
+                example: "passphrase",
+                field: |c| &mut c.node.passphrase_file,
+            },
             key("data", "The directory of the vote journal and of the store.", |c| &mut c.node.data),
         ],
     },
@@ -126,6 +132,24 @@ pub(super) const SECTIONS: &[Section] = &[
                 "Whose pages a browser lets read and write here, such as \"https://app.example.org\"; of nobody by default.",
                 |c| &mut c.http.cors_origins,
             ),
+        ],
+    },
+    Section {
+        name: "admin",
+        about: "What changes a running node: its log, its peers, its end. Off unless it listens; plain HTTP, so on loopback or a network of operators.",
+        keys: &[
+            Key {
+                name: "listen",
+                about: "Address and port to listen on, another one than that of [http].",
+                example: "127.0.0.1:8690",
+                field: |c| &mut c.admin.listen,
+            },
+            Key {
+                name: "token_file",
+                about: "The file with the token that callers send, 32 characters at least, for its owner alone (mode 0600).",
+                example: "admin.token",
+                field: |c| &mut c.admin.token_file,
+            },
         ],
     },
     Section {

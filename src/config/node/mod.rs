@@ -14,8 +14,8 @@ mod template;
 
 pub use problem::{Problem, Problems};
 pub use section::{
-    ConsensusSection, HttpSection, LogFormat, LogLevel, LogSection, MempoolSection, NetworkSection, NodeConfig,
-    NodeSection, StorageSection, SyncSection,
+    AdminSection, ConsensusSection, HttpSection, LogFormat, LogLevel, LogSection, MempoolSection, NetworkSection,
+    NodeConfig, NodeSection, StorageSection, SyncSection,
 };
 pub use template::Defaults;
 

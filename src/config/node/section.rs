@@ -16,6 +16,7 @@ pub struct NodeConfig {
     pub node: NodeSection,
     pub network: NetworkSection,
     pub http: HttpSection,
+    pub admin: AdminSection,
     pub consensus: ConsensusSection,
     pub sync: SyncSection,
     pub mempool: MempoolSection,
@@ -32,6 +33,8 @@ pub struct NodeSection {
     pub validator_key: Option<PathBuf>,
     /// The key of the peer id.
     pub peer_key: PathBuf,
+    /// The file with the passphrase of encrypted keys.
+    pub passphrase_file: Option<PathBuf>,
     /// Journal and store.
     pub data: PathBuf,
 }
@@ -88,6 +91,15 @@ pub struct HttpSection {
     pub client_bytes_per_second_max: u32,
     /// Whose pages may read and write.
     pub cors_origins: Vec<String>,
+}
+
+/// `[admin]`: the operators' side.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct AdminSection {
+    /// Address and port to listen on; `None`: there is no such side.
+    pub listen: Option<SocketAddr>,
+    /// The file with the token that its callers must know.
+    pub token_file: Option<PathBuf>,
 }
 
 /// `[consensus]`: the local pace; only liveness depends on it.
@@ -165,7 +177,13 @@ pub enum LogFormat {
 
 impl Default for NodeSection {
     fn default() -> Self {
-        Self { genesis: "genesis.json".into(), validator_key: None, peer_key: "peer.pem".into(), data: "data".into() }
+        Self {
+            genesis: "genesis.json".into(),
+            validator_key: None,
+            peer_key: "peer.pem".into(),
+            passphrase_file: None,
+            data: "data".into(),
+        }
     }
 }
 
@@ -259,8 +277,9 @@ impl NodeConfig {
     /// Makes relative paths start at `dir`, the directory of the file.
     #[must_use]
     pub(super) fn resolved(mut self, dir: &Path) -> Self {
-        let NodeSection { genesis, validator_key, peer_key, data } = &mut self.node;
-        for path in [genesis, peer_key, data].into_iter().chain(validator_key) {
+        let NodeSection { genesis, validator_key, peer_key, passphrase_file, data } = &mut self.node;
+        let files = validator_key.iter_mut().chain(passphrase_file).chain(&mut self.admin.token_file);
+        for path in [genesis, peer_key, data].into_iter().chain(files) {
             *path = dir.join(&*path);
         }
         self

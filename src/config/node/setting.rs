@@ -140,6 +140,20 @@ impl Setting for SocketAddr {
     }
 }
 
+/// Empty text unsets it, so that an environment variable can.
+impl Setting for Option<SocketAddr> {
+    fn set(&mut self, value: Value) -> Result<(), &'static str> {
+        let expected = "expected an address and a port such as 127.0.0.1:8690, or \"\" for none";
+        let text = text(value, expected)?;
+        *self = if text.is_empty() { None } else { Some(text.parse().map_err(|_| expected)?) };
+        Ok(())
+    }
+
+    fn show(&self) -> Option<toml::Value> {
+        self.as_ref().and_then(Setting::show)
+    }
+}
+
 impl LogLevel {
     const ALL: [Self; 5] = [Self::Error, Self::Warn, Self::Info, Self::Debug, Self::Trace];
 

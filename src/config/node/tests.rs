@@ -86,6 +86,16 @@ fn reports_everything_wrong_at_once() {
 }
 
 #[test]
+fn an_admin_side_needs_a_token_and_can_be_unset() {
+    let file = Written::new("[admin]\nlisten = \"127.0.0.1:8690\"");
+    assert!(file.load(&[], &[]).unwrap_err().to_string().contains("admin.token_file: is missing"));
+    assert_eq!(file.load(&[("THALWEG__ADMIN__LISTEN", "")], &[]).unwrap().admin.listen, None);
+    let config = file.load(&[("THALWEG__ADMIN__TOKEN_FILE", "t")], &[]).unwrap();
+    assert_eq!(config.admin.listen, Some(([127, 0, 0, 1], 8690).into()));
+    assert!(file.load(&[], &[("admin.listen", "8690")]).unwrap_err().to_string().contains("127.0.0.1:8690, or"));
+}
+
+#[test]
 fn fractions_and_truth_values_are_no_numbers() {
     for value in ["1.5", "true", "\"1.5\"", "[1]"] {
         let file = Written::new(&format!("[mempool]\ncommands_max = {value}"));
@@ -138,8 +148,11 @@ fn an_empty_variable_makes_a_listener() {
 fn rendered_files_read_back_the_same() {
     let mut config = NodeConfig::default();
     config.node.validator_key = Some("validator.pem".into());
+    config.node.passphrase_file = Some("passphrase".into());
     config.network.listen = vec!["/ip4/0.0.0.0/tcp/1".into(), "/ip6/::/tcp/2".into()];
     config.http.listen = "[::1]:9000".parse().unwrap();
+    config.admin.listen = Some("[::1]:9001".parse().unwrap());
+    config.admin.token_file = Some("admin.token".into());
     config.log.level = LogLevel::Trace;
     for defaults in [Defaults::Written, Defaults::CommentedOut] {
         let file = Written::new(&config.render(defaults));

@@ -1,0 +1,90 @@
+//! Files that hold a secret in one line: the token of the admin side, passphrases.
+//!
+//! Read at the start, once. Nothing of what they hold occurs in an error, and what was read is zeroed when dropped.
+
+use std::{fs::File, io::Read as _, os::unix::fs::MetadataExt as _, path::Path};
+
+use zeroize::Zeroizing;
+
+/// The most bytes of such a file.
+const BYTES_MAX: usize = 4096;
+/// The permissions of anybody but the owner.
+const OTHERS: u32 = 0o077;
+
+/// Why a secret is not taken from a file. Never says what is in it.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum SecretFileError {
+    /// It cannot be read.
+    #[error("{0}")]
+    Unreadable(String),
+    /// Others than its owner may do something with it.
+    #[error("has mode {0:03o}: others may use it")]
+    Open(u32),
+    /// It is empty, too long, has several lines, or is no text.
+    #[error("must hold one line of text, at most {BYTES_MAX} bytes")]
+    NoLine,
+}
+
+/// Reads the line that a file holds, without its end. The mode is that of the file that was opened, whatever is put in
+/// its place meanwhile.
+///
+/// # Errors
+/// [`SecretFileError`].
+pub fn read_secret_line(path: &Path) -> Result<Zeroizing<String>, SecretFileError> {
+    let unreadable = |error: std::io::Error| SecretFileError::Unreadable(error.to_string());
+    let file = File::open(path).map_err(unreadable)?;
+    let mode = file.metadata().map_err(unreadable)?.mode() & 0o777;
+    if mode & OTHERS != 0 {
+        return Err(SecretFileError::Open(mode));
+    }
+    // Room for all of it beforehand: a vector that grows leaves copies behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(BYTES_MAX + 1));
+    file.take(BYTES_MAX as u64 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    let line = std::str::from_utf8(&bytes).map_err(|_| SecretFileError::NoLine)?;
+    let line = line.strip_suffix('\n').unwrap_or(line);
+    let line = line.strip_suffix('\r').unwrap_or(line);
+    if line.is_empty() || bytes.len() > BYTES_MAX || line.contains(['\n', '\r', '\0']) {
+        return Err(SecretFileError::NoLine);
+    }
+    Ok(Zeroizing::new(line.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::PermissionsExt as _};
+
+    use super::*;
+
+    fn read(content: &[u8], mode: u32) -> Result<String, SecretFileError> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("secret");
+        fs::write(&path, content).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        read_secret_line(&path).map(|line| line.to_string())
+    }
+
+    #[test]
+    fn the_line_is_read_without_its_end() {
+        for content in ["a b ", "a b \n", "a b \r\n"] {
+            assert_eq!(read(content.as_bytes(), 0o600).unwrap(), "a b ");
+        }
+        assert_eq!(read(b"x", 0o400).unwrap(), "x");
+        assert_eq!(read(&[b'x'; BYTES_MAX], 0o600).unwrap().len(), BYTES_MAX);
+    }
+
+    #[test]
+    fn what_others_may_use_is_refused() {
+        for mode in [0o640, 0o604, 0o620, 0o610, 0o601, 0o644] {
+            assert_eq!(read(b"secret", mode), Err(SecretFileError::Open(mode)));
+        }
+        assert_eq!(SecretFileError::Open(0o640).to_string(), "has mode 640: others may use it");
+    }
+
+    #[test]
+    fn what_is_no_line_is_refused() {
+        for content in [&b""[..], b"\n", b"a\nb\n", b"a\n\n", &[0xff, 0xfe], &[b'x'; BYTES_MAX + 1]] {
+            assert_eq!(read(content, 0o600), Err(SecretFileError::NoLine));
+        }
+        assert!(matches!(read_secret_line(Path::new("/nowhere/secret")), Err(SecretFileError::Unreadable(_))));
+    }
+}
