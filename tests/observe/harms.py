@@ -1,6 +1,7 @@
 """Harms that are really done, with the alerts that they must raise and how they are undone. For tests/observe/run."""
 
 import contextlib
+import errno
 import os
 import pathlib
 import signal
@@ -87,12 +88,24 @@ def two_killed(chain):
     chain.start(3)
 
 
+def free_bytes(path):
+    room = os.statvfs(path)
+    return room.f_bavail * room.f_frsize
+
+
 @harm("the disk of all nodes is filled up to 15 MiB", True, DiskNearlyFull=node3)
 def disk_filled(chain):
-    filler = chain.dir / "filler"
-    room = os.statvfs(chain.dir)
+    filler, size = chain.dir / "filler", 0
     with open(filler, "wb") as file:
-        os.posix_fallocate(file.fileno(), 0, room.f_bavail * room.f_frsize - (15 << 20))
+        while (room := free_bytes(chain.dir) - (15 << 20)) > 0:
+            # The nodes take room as well, perhaps what has just been seen: then there is less to fill.
+            step = min(room, 4 << 20)
+            try:
+                os.posix_fallocate(file.fileno(), size, step)
+                size += step
+            except OSError as error:
+                if error.errno != errno.ENOSPC:
+                    raise
     yield
     filler.unlink()
 
