@@ -25,11 +25,11 @@ impl Memory {
 
     /// The positions of those that are not known to be good.
     pub fn unknown(&self, checks: &[Check]) -> Vec<usize> {
-        let is_unknown = |check: &Check| {
-            let name = name(check);
-            !self.young.contains(&name) && !self.old.contains(&name)
-        };
-        checks.iter().enumerate().filter(|(_, check)| is_unknown(check)).map(|(at, _)| at).collect()
+        checks.iter().enumerate().filter(|(_, check)| !self.knows(&name(check))).map(|(at, _)| at).collect()
+    }
+
+    fn knows(&self, name: &Digest) -> bool {
+        self.young.contains(name) || self.old.contains(name)
     }
 
     /// Remembers one that was found good.
@@ -55,8 +55,7 @@ impl Memory {
 
     /// Checks one alone, unless it is known to be good, and remembers it.
     pub fn is_valid(&mut self, check: &Check) -> bool {
-        let name = name(check);
-        if self.young.contains(&name) || self.old.contains(&name) {
+        if self.knows(&name(check)) {
             return true;
         }
         let is_valid = check.is_valid();

@@ -113,7 +113,8 @@ pub fn create_store(directory: &Path, genesis: &Genesis) -> Result<(), journal::
     journal::create_in(directory, genesis.chain_id(), Salt::new(salt))
 }
 
-/// Runs a replica in the foreground until SIGTERM or SIGINT or an operator's order to drain, and returns the process's exit status (see [`exit`]).
+/// Runs a replica in the foreground until SIGTERM or SIGINT or an operator's order to drain, and returns the process's
+/// exit status (see [`exit`]).
 pub fn run(spec: Spec) -> ExitCode {
     end_on_panic();
     let started = tokio::runtime::Builder::new_current_thread()

@@ -87,9 +87,10 @@ impl Node {
         let server = serves_http.then(|| ground.serve(&backend)).transpose()?;
         let admin = admin.as_ref().map(|admin| ground.serve_admin(&backend, admin)).transpose()?;
         let http = server.as_ref().map(|server| tracing::field::display(server.address()));
-        let admin_address = admin.as_ref().map(|server| tracing::field::display(server.address()));
+        let admin_http = admin.as_ref().map(|server| tracing::field::display(server.address()));
         let me = ground.me().map(ValidatorIndex::get);
-        tracing::info!(chain = %identity.genesis.chain, height = tip.get(), validator = me, http, admin = admin_address, "started");
+        let chain_name = &identity.genesis.chain;
+        tracing::info!(chain = %chain_name, height = tip.get(), validator = me, http, admin = admin_http, "started");
         let watch = watch(&ports);
         Ok(Self { backend, server, admin, port: ports.network, network, storage, executor, watch })
     }
@@ -104,8 +105,8 @@ impl Node {
         self.server.as_ref().map(api::Server::address)
     }
 
-    /// Runs until `stop` or until it is drained, then stops all parts in order, and tells how it ended. A part that ends by itself is told at
-    /// once: a stop in order would wait for what is gone.
+    /// Runs until `stop` or until it is drained, then stops all parts in order, and tells how it ended. A part that ends
+    /// by itself is told at once: a stop in order would wait for what is gone.
     pub async fn run_until(mut self, stop: impl Future<Output = ()>, tell: impl FnOnce(End)) {
         let part = tokio::select! {
             () = stop => None,

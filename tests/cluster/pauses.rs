@@ -10,18 +10,12 @@ use crate::{
     load::Load,
 };
 
-/// Longer than every timeout of a node: requests 5 s, pings 6 s, rounds 10 s.
-const SHORT: Duration = Duration::from_secs(11);
-
-/// With `THALWEG_SOAK` set, the pauses are as long as those of a machine that is moved or debugged.
-const LONG: Duration = Duration::from_secs(30);
+/// As of a machine that is moved or debugged, and longer than every timeout of a node: requests 5 s, pings 6 s, rounds
+/// 10 s.
+const PAUSE: Duration = Duration::from_secs(30);
 
 /// How soon after a pause writes must be answered again. Rounds that were backed off to their longest may have to end.
 const RESUMED_WITHIN: Duration = Duration::from_secs(15);
-
-fn pause() -> Duration {
-    if std::env::var_os("THALWEG_SOAK").is_some() { LONG } else { SHORT }
-}
 
 fn stop(cluster: &Cluster, nodes: &[usize]) {
     nodes.iter().for_each(|node| cluster.signal(*node, Signal::STOP));
@@ -38,9 +32,9 @@ fn a_node_that_stands_still_is_not_missed_and_comes_back() {
     load.more(200, PATIENCE);
     stop(&cluster, &[2]);
     let before = load.done();
-    hold(pause());
+    hold(PAUSE);
     // Clients that asked the fourth wait for it in vain; the others are answered.
-    assert!(load.done() > before + 30, "three of four answered {} in {:?}", load.done() - before, pause());
+    assert!(load.done() > before + 30, "three of four answered {} in {:?}", load.done() - before, PAUSE);
     go_on(&cluster, &[2]);
     cluster.wait_until_ready(&[2]);
     // A quorum that needs it.
@@ -58,7 +52,7 @@ fn two_nodes_that_stand_still_stall_the_others_without_damage() {
     let load = Load::start(&cluster.https(), 8);
     load.more(200, PATIENCE);
     stop(&cluster, &[1, 3]);
-    hold(pause());
+    hold(PAUSE);
     let height = cluster.height(0).max(cluster.height(2));
     hold(Duration::from_secs(1));
     assert_eq!(cluster.height(0).max(cluster.height(2)), height, "two of four decided something");

@@ -131,11 +131,11 @@ pub(super) fn run(arguments: &Arguments, json: bool) -> Result<ExitCode, Failure
 async fn measure(arguments: &Arguments, json: bool) -> Result<ExitCode, Failure> {
     let plan = arguments.plan();
     let entries = match arguments {
-        Arguments { table: true, .. } => table::whole(&plan, arguments.batch),
-        Arguments { every_protocol: true, .. } => table::protocols(&plan),
-        _ => Vec::new(),
+        Arguments { table: true, .. } => Some(table::whole(&plan, arguments.batch)),
+        Arguments { every_protocol: true, .. } => Some(table::protocols(&plan)),
+        _ => None,
     };
-    if !entries.is_empty() {
+    if let Some(entries) = entries {
         table::run(&entries, json).await?;
         return Ok(ExitCode::SUCCESS);
     }

@@ -193,8 +193,8 @@ impl Backoff {
         *self = Self::new();
     }
 
-    #[expect(clippy::disallowed_methods, reason = "the pause between two attempts; nothing tells when a node has room")]
     /// Sleeps, or says that the limit would be passed.
+    #[expect(clippy::disallowed_methods, reason = "the pause between two attempts; nothing tells when a node has room")]
     pub(in crate::cli) fn try_pause(&mut self, limit: Duration) -> bool {
         if self.began.elapsed() + self.pause > limit {
             return false;

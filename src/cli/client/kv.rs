@@ -15,6 +15,7 @@ use super::{
     replies::{Essence, RepliesArguments},
 };
 use crate::{
+    api::TIMEOUT_DEFAULT,
     app::kv,
     cli::{Failure, output},
 };
@@ -106,12 +107,9 @@ impl PatienceArguments {
     /// What a node is told of it, as a parameter: nothing when it waits no longer than that anyway, nor when one answer
     /// is all that is asked for.
     fn parameter(self) -> Option<String> {
-        (1..NODE_PATIENCE_SECONDS).contains(&self.timeout).then(|| format!("timeout_ms={}", self.timeout * 1000))
+        (1..TIMEOUT_DEFAULT.as_secs()).contains(&self.timeout).then(|| format!("timeout_ms={}", self.timeout * 1000))
     }
 }
-
-/// How long a node waits before it answers, unless told otherwise.
-const NODE_PATIENCE_SECONDS: u64 = 10;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 enum Consistency {
