@@ -8,13 +8,17 @@
 //! is told strays, statuses and forwarded commands by `try_send` (counted; all of them come again); peers coming and
 //! going are waited for. One question a peer and instance is outstanding.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    io,
+};
 
 use actix::prelude::*;
 
 use super::{
     Clock, Clocks, Ports,
     decider::{self, Life},
+    librarian::Librarian,
     network::{InboundHold, NetworkEvent},
     port::{Port, Receive},
     replica,
@@ -127,13 +131,18 @@ pub struct Router {
     gone: BTreeMap<ValidatorIndex, Time>,
     asking: BTreeSet<(ValidatorIndex, Height)>,
     clocks: Clocks,
+    librarian: Librarian,
     events: Option<tokio::sync::mpsc::Receiver<NetworkEvent>>,
 }
 
 impl Router {
     /// Will read the network's events.
-    pub fn new(ports: Ports, events: tokio::sync::mpsc::Receiver<NetworkEvent>) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// The operating system's, if it gives no thread.
+    pub fn new(ports: Ports, events: tokio::sync::mpsc::Receiver<NetworkEvent>) -> io::Result<Self> {
+        Ok(Self {
+            librarian: Librarian::start(ports.reader.clone(), ports.diff_bytes_max)?,
             ports,
             ways: BTreeMap::new(),
             early: Room::default(),
@@ -143,7 +152,7 @@ impl Router {
             asking: BTreeSet::new(),
             clocks: Clocks::default(),
             events: Some(events),
-        }
+        })
     }
 
     fn frame(&mut self, peer: Peer, ticket: Option<Digest>, frame: Frame, hold: InboundHold) {
@@ -237,22 +246,14 @@ impl Router {
                         Ok(None) | Err(_) => reply.answer(Response::Nothing(router.status())),
                     }));
                 }
-                _ if height <= self.status().executed => self.serve(height, reply),
+                _ if height <= self.status().executed => self.librarian.serve(height, self.status(), reply),
                 _ => {
                     reply.answer(Response::Nothing(self.status()));
                     self.tell(Input::Stray { peer, height });
                 }
             },
-            Request::Blocks { from } => self.serve(from, reply),
+            Request::Blocks { from } => self.librarian.serve(from, self.status(), reply),
         }
-    }
-
-    /// Blocks are read on a thread for blocking work: serving those who fell behind never delays a vote.
-    fn serve(&self, from: Height, reply: super::network::Reply) {
-        let (reader, status, bytes_max) = (self.ports.reader.clone(), self.status(), self.ports.diff_bytes_max);
-        drop(actix_rt::task::spawn_blocking(move || {
-            reply.answer(Response::Blocks { blocks: crate::replica::blocks_from(&reader, from, bytes_max), status });
-        }));
     }
 
     fn status(&self) -> PeerStatus {

@@ -82,7 +82,7 @@ impl Node {
         #[cfg(feature = "planted")]
         let (network_port, events) = seat_mouthpiece(spec, network_port, events);
         let ground = Ground { config, identity, app, storage: port, reader, network: network_port, metrics };
-        let (executor, ports) = ground.start_actors(executor, recovered, events);
+        let (executor, ports) = ground.start_actors(executor, recovered, events)?;
         let backend = Arc::new(ground.backend(&ports));
         let server = serves_http.then(|| ground.serve(&backend)).transpose()?;
         let admin = admin.as_ref().map(|admin| ground.serve_admin(&backend, admin)).transpose()?;
@@ -252,7 +252,7 @@ impl Ground<'_> {
         executor: app::Executor,
         recovered: storage::Recovered,
         events: mpsc::Receiver<NetworkEvent>,
-    ) -> (Arbiter, Ports) {
+    ) -> Result<(Arbiter, Ports), StartError> {
         let clock = Clock::start();
         let genesis = &self.identity.genesis;
         let window = usize::try_from(genesis.window).unwrap_or(usize::MAX);
@@ -309,14 +309,14 @@ impl Ground<'_> {
             gallery: Gallery::start(),
             metrics: self.metrics.clone(),
         };
-        router.run(Router::new(ports.clone(), events));
+        router.run(Router::new(ports.clone(), events).map_err(StartError::Thread)?);
         replica.run(ReplicaActor::new(
             brain,
             self.identity.validator.as_ref().map(|(_, key)| key.clone()),
             recovered.records,
             ports.clone(),
         ));
-        (arbiter, ports)
+        Ok((arbiter, ports))
     }
 
     fn port<A: Actor>(&self, address: Addr<A>, actor: Mailbox) -> Port<A> {

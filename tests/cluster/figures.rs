@@ -6,6 +6,8 @@
 //! ```
 
 use std::{
+    os::unix::fs::symlink,
+    path::Path,
     process::{Command, Stdio},
     sync::{
         Mutex,
@@ -15,6 +17,7 @@ use std::{
 };
 
 use serde_json::json;
+use tempfile::TempDir;
 
 use crate::{
     cluster::{Cluster, PATIENCE, eventually, hold},
@@ -80,24 +83,33 @@ fn figures_of_a_restart_and_of_catching_up() {
         started.elapsed()
     );
 
-    // As on machines of their own: else this would show four processes on two cores, not what serving blocks costs.
-    [0, 1, 2].iter().for_each(|node| pin(&scale, cluster.nodes[*node].pid, "0"));
-    let (alone, ..) = pace(&cluster, 1, || hold(scale.length / 2));
+    // As on machines of their own: else this would show four processes on two cores and one disk, not what serving
+    // blocks costs.
+    let disk = move_to_memory(&cluster.nodes[3].dir.join("data"));
+    let others = [0, 1, 2].map(|node| cluster.nodes[node].pid);
+    others.iter().chain(&[std::process::id()]).for_each(|pid| pin(&scale, *pid, "0"));
+    let before = pace(&cluster, 1, || hold(scale.length));
     let started = Instant::now();
     cluster.spawn(&[3], &[]);
     pin(&scale, cluster.nodes[3].pid, "1");
-    let (meanwhile, ..) = pace(&cluster, 1, || {
+    let meanwhile = pace(&cluster, 1, || {
         eventually("the node to be back", PATIENCE, || {
             let here = cluster.height(3);
             if here >= away { Ok(()) } else { Err(format!("at {here} of {away}")) }
         });
     });
     println!("a node that was away for {away} heights is back after {:.1?}", started.elapsed());
-    println!(
-        "  one client of the others, which have a core: {meanwhile:.0} writes a second meanwhile, {alone:.0} before"
-    );
-    assert!(meanwhile * 2.0 * f64::from(scale.slack) >= alone, "whoever catches up holds up the others");
-    cluster.nodes.iter().for_each(|node| pin(&scale, node.pid, "0-1"));
+    let after = pace(&cluster, 1, || hold(scale.length));
+    println!("  one client of the others, who have a core:");
+    for (when, (rate, median, high)) in [("before", before), ("meanwhile", meanwhile), ("when it was back", after)] {
+        println!("    {when}: {rate:.0} writes a second, p50 {median:.2?}, p99 {high:.2?}");
+    }
+    // Of the writes a second less is asked: now and then whoever is away has a turn, and everyone waits for it.
+    let ((rate, median, _), (rate_meanwhile, median_meanwhile, _)) = (before, meanwhile);
+    assert!(median_meanwhile <= median * 5 / 4 * scale.slack, "whoever catches up holds up the others");
+    assert!(rate_meanwhile * 2.0 * f64::from(scale.slack) >= rate, "whoever catches up takes the others' time");
+    let all = cluster.nodes.iter().map(|node| node.pid).chain([std::process::id()]);
+    all.for_each(|pid| pin(&scale, pid, "0-1"));
 
     fill(&cluster, 0, scale.heights);
     cluster.kill(&[0]);
@@ -108,6 +120,17 @@ fn figures_of_a_restart_and_of_catching_up() {
     println!("ready {took:.2?} after it was started again with {} heights ({store} MiB) behind it", scale.heights);
     assert!(took < Duration::from_secs(1) * scale.slack, "it took {took:?}");
     cluster.stop();
+    drop(disk);
+}
+
+/// Moves a directory to a disk of its own, which is memory, and leaves a link.
+fn move_to_memory(directory: &Path) -> TempDir {
+    let disk = tempfile::tempdir_in("/dev/shm").expect("memory as a disk");
+    let moved = Command::new("cp").arg("-a").arg(directory).arg(disk.path()).status();
+    assert!(moved.is_ok_and(|status| status.success()), "a copy in memory");
+    std::fs::remove_dir_all(directory).expect("what was copied is removed");
+    symlink(disk.path().join("data"), directory).expect("a link to the copy");
+    disk
 }
 
 /// Lets a process run on these cores alone, when it is measured in full.

@@ -92,7 +92,7 @@ impl Drop for InboundHold {
 
 /// Where the answer to one request goes. Dropped without an answer, the asker runs into its timeout.
 #[derive(Debug)]
-pub struct Reply(pub(super) oneshot::Sender<Response>);
+pub struct Reply(pub(in crate::actors) oneshot::Sender<Response>);
 
 impl Reply {
     /// Answers. Nothing happens if the asker is gone.

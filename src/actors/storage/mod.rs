@@ -63,6 +63,7 @@ use self::{
     store::Store,
     writer::{Shared, Writer},
 };
+use super::priority::yield_to_others;
 use crate::{
     journal::{self, DirectoryLock, FileDisk, Journal, Salt},
     protocol::Lifetime,
@@ -152,6 +153,8 @@ impl Storage {
         let storage = Self {
             port,
             writer: Some(spawn("writer", move || {
+                // Whoever waits for the writer waits because it is far behind, and then the others wait for it and leave
+                // it the processor. On two full cores this takes a third off the median of a commit.
                 yield_to_others();
                 writer.run();
             })?),
@@ -232,14 +235,6 @@ fn lock(directory: &Path) -> Result<DirectoryLock, OpenError> {
 
 fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, OpenError> {
     std::thread::Builder::new().name(name.to_owned()).spawn(run).map_err(OpenError::Thread)
-}
-
-/// Lets all other threads go first: whoever waits for the writer waits because it is far behind, and then the others
-/// wait for it and leave it the processor. On two full cores it takes a third off the median of a commit.
-fn yield_to_others() {
-    // Elsewhere a priority is the process's. One that cannot be lowered is as good as before.
-    #[cfg(target_os = "linux")]
-    let _ = rustix::process::setpriority_process(None, 10);
 }
 
 fn join(thread: &mut Option<JoinHandle<()>>) {
