@@ -210,7 +210,8 @@ impl Metrics {
                 series.target_height.set(whole(target.get()));
             }
             Event::Synced { .. } => series.sync_blocks.inc(),
-            Event::Stabilised { .. } => {}
+            // A quorum has the state that we have.
+            Event::Stabilised { .. } => series.state_root_mismatch.set(0),
             Event::Diverged { .. } | Event::StateMismatch { .. } => series.state_root_mismatch.set(1),
             Event::TurnMissed { validator, .. } => self.validator_missed(*validator),
         }

@@ -175,6 +175,8 @@ fn figures_of_actors_land_in_their_own_series() {
     ] {
         assert_eq!(sample(&metrics, series), value, "{series}");
     }
+    metrics.replica(&replica::Event::Stabilised { height: Height::FIRST });
+    assert_eq!(sample(&metrics, "state_root_mismatch"), 0.0);
 }
 
 #[test]

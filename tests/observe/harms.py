@@ -126,6 +126,13 @@ def equivocating(chain):
     chain.restart(3)
 
 
+@harm("one validator tells of, and signs, a state that nobody has", StateRootDiffers=nothing)
+def another_state(chain):
+    chain.restart(3, "--lie", "false-checkpoints")
+    yield
+    chain.restart(3)
+
+
 @harm("SIGSTOP of one validator", NodeDown=node3, ValidatorMissing=lost)
 def one_paused(chain):
     chain.signal(3, signal.SIGSTOP)

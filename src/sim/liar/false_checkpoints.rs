@@ -1,5 +1,5 @@
 //! Signs one checkpoint before one half of the validators and another one before the other half, of a state that nobody
-//! has, and checkpoints of heights that are far away (`OB-8`).
+//! has, and checkpoints of heights that are far away (`OB-8`). Its statuses tell of that state as well.
 
 use super::{Hand, Liar};
 use crate::{protocol::Checkpoint, replica::wire::Frame, sim::letter::Mail};
@@ -9,6 +9,10 @@ pub struct FalseCheckpoints;
 
 impl Liar for FalseCheckpoints {
     fn speak(&mut self, to: usize, mail: Mail, hand: &mut Hand<'_>) {
+        if let Mail::Frame(Frame::Status { mut status, wall_ms }) = mail {
+            status.tip = Some(hand.noise());
+            return hand.send(to, Mail::Frame(Frame::Status { status, wall_ms }));
+        }
         let Mail::Frame(Frame::Checkpoint(vote)) = &mail else { return hand.send(to, mail) };
         let mut checkpoint = vote.message;
         match hand.dice.below(4) {
