@@ -159,7 +159,10 @@ impl Storage {
                 writer.run();
             })?),
             journaler: Some(spawn("journaler", move || journaler.run())?),
-            spares: Some(spawn("spares", move || spares::keep(&journal_directory, &spare_gauges, &spares_wanted))?),
+            spares: Some(spawn("spares", move || {
+                yield_to_others();
+                spares::keep(&journal_directory, &spare_gauges, &spares_wanted);
+            })?),
             _lock: lock,
         };
         Ok((storage, Recovered::new(height, found.entries)))

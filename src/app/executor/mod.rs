@@ -27,6 +27,7 @@ mod validate;
 mod tests;
 
 use bytes::Bytes;
+pub use replies::Fates;
 pub(super) use replies::{Entry, remembered, restore};
 
 use self::{clock::BlockClock, lane::Lanes};
@@ -151,7 +152,7 @@ impl Executor {
 /// # Panics
 /// If the row is not ours.
 pub fn reply(rows: &dyn Rows, id: &Digest) -> Option<(Height, Receipt)> {
-    replies::reply(rows, id).map(|reply| (reply.height, reply.receipt))
+    Fates::of(rows).get(id)
 }
 
 /// The header of genesis.

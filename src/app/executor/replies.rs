@@ -9,6 +9,8 @@
 //! Ids are random, and a row at a random place of a large table costs a page of its own. So rows by id lie in groups of
 //! [`GROUP_HEIGHTS`], where the latest are neighbours; a client's question looks into each group.
 
+use std::ops::RangeInclusive;
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
@@ -38,9 +40,9 @@ pub(in crate::app) struct Entry {
 
 /// What is remembered of a command.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub(super) struct Reply {
-    pub height: Height,
-    pub receipt: Receipt,
+struct Reply {
+    height: Height,
+    receipt: Receipt,
 }
 
 /// Which command was executed in a slot.
@@ -62,15 +64,34 @@ impl Entry {
     }
 }
 
-/// What is remembered of the command with this id. Looks into each group that there is, the latest first.
-pub(super) fn reply(rows: &dyn Rows, id: &Digest) -> Option<Reply> {
-    let mut oldest = None;
-    rows.scan(Table::Fates, &[], &mut |key, _| {
-        oldest = key.first_chunk().map(|group| u64::from_be_bytes(*group));
-        false
-    });
-    let latest = tip_height(rows)?.get() / GROUP_HEIGHTS;
-    (oldest?..=latest).rev().find_map(|group| Some(decode(&rows.get(Table::Fates, &fate(group, id))?)))
+/// What one state remembers of commands, by their ids: for many questions at a time.
+pub struct Fates<'a> {
+    rows: &'a dyn Rows,
+    /// The groups that there are, none before genesis is.
+    groups: Option<RangeInclusive<u64>>,
+}
+
+impl<'a> Fates<'a> {
+    /// Looks which groups there are.
+    pub fn of(rows: &'a dyn Rows) -> Self {
+        let mut oldest = None;
+        rows.scan(Table::Fates, &[], &mut |key, _| {
+            oldest = key.first_chunk().map(|group| u64::from_be_bytes(*group));
+            false
+        });
+        let latest = tip_height(rows).map(|tip| tip.get() / GROUP_HEIGHTS);
+        Self { rows, groups: oldest.zip(latest).map(|(oldest, latest)| oldest..=latest) }
+    }
+
+    /// Where a command was executed and what it came to. Looks into each group, the latest first.
+    ///
+    /// # Panics
+    /// If the row is not ours.
+    pub fn get(&self, id: &Digest) -> Option<(Height, Receipt)> {
+        let row = self.groups.clone()?.rev().find_map(|group| self.rows.get(Table::Fates, &fate(group, id)))?;
+        let Reply { height, receipt } = decode(&row);
+        Some((height, receipt))
+    }
 }
 
 /// Which command is remembered as executed under a command's client and sequence.
