@@ -10,6 +10,10 @@ use zeroize::Zeroizing;
 const BYTES_MAX: usize = 4096;
 /// The permissions of anybody but the owner.
 const OTHERS: u32 = 0o077;
+/// What a group may do with a file of root's: read. So a supervisor hands a secret to a process that is not root:
+/// Kubernetes mounts for `fsGroup` as root's with 0440, PostgreSQL takes a key in the same way. A user's own file needs
+/// no group, there it is a slip.
+const GROUP_READS: u32 = 0o040;
 
 /// Why a secret is not taken from a file. Never says what is in it.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -33,8 +37,9 @@ pub enum SecretFileError {
 pub fn read_secret_line(path: &Path) -> Result<Zeroizing<String>, SecretFileError> {
     let unreadable = |error: std::io::Error| SecretFileError::Unreadable(error.to_string());
     let file = File::open(path).map_err(unreadable)?;
-    let mode = file.metadata().map_err(unreadable)?.mode() & 0o777;
-    if mode & OTHERS != 0 {
+    let metadata = file.metadata().map_err(unreadable)?;
+    let mode = metadata.mode() & 0o777;
+    if is_open(mode, metadata.uid()) {
         return Err(SecretFileError::Open(mode));
     }
     // Room for all of it beforehand: a vector that grows leaves copies behind.
@@ -47,6 +52,12 @@ pub fn read_secret_line(path: &Path) -> Result<Zeroizing<String>, SecretFileErro
         return Err(SecretFileError::NoLine);
     }
     Ok(Zeroizing::new(line.to_owned()))
+}
+
+/// Whether others than those it is meant for may use a file of this mode and owner.
+fn is_open(mode: u32, owner: u32) -> bool {
+    let allowed = if owner == 0 { GROUP_READS } else { 0 };
+    mode & OTHERS & !allowed != 0
 }
 
 #[cfg(test)]
@@ -74,10 +85,23 @@ mod tests {
 
     #[test]
     fn what_others_may_use_is_refused() {
-        for mode in [0o640, 0o604, 0o620, 0o610, 0o601, 0o644] {
+        for mode in [0o604, 0o620, 0o660, 0o610, 0o601, 0o644] {
             assert_eq!(read(b"secret", mode), Err(SecretFileError::Open(mode)));
         }
         assert_eq!(SecretFileError::Open(0o640).to_string(), "has mode 640: others may use it");
+    }
+
+    #[test]
+    fn a_group_may_read_a_file_of_root_and_nothing_else() {
+        for mode in [0o440, 0o640, 0o040] {
+            assert!(!is_open(mode, 0) && is_open(mode, 10001), "{mode:o}");
+        }
+        for owner in [0, 10001] {
+            assert!(!is_open(0o400, owner) && !is_open(0o600, owner));
+            for mode in [0o444, 0o404, 0o460, 0o450, 0o441, 0o442] {
+                assert!(is_open(mode, owner), "{mode:o} of {owner}");
+            }
+        }
     }
 
     #[test]

@@ -91,9 +91,9 @@ mod tests {
         };
         let refused = || config.admin_access().unwrap_err().to_string();
         assert!(refused().contains("No such file"));
-        write(GOOD, 0o640);
+        write(GOOD, 0o644);
         let words = refused();
-        assert!(words.contains("admin.token_file") && words.contains("mode 640"), "{words}");
+        assert!(words.contains("admin.token_file") && words.contains("mode 644"), "{words}");
         assert!(words.contains("umask 077") && !words.contains(GOOD), "{words}");
         write(&GOOD[2..], 0o600);
         assert!(refused().contains("32 letters") && !refused().contains(&GOOD[2..]));
