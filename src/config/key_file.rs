@@ -4,19 +4,19 @@
 //! [`PASSPHRASE_VARIABLE`] holds; without that, whatever a person answers. One passphrase opens all of them. It is zeroed
 //! when dropped, and stands in no error.
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use super::secret_file::{SecretFileError, read_secret_line};
+use super::secret_file::{SecretFileError, read_secret, read_secret_line};
 use crate::crypto::{KeyError, SecretKey};
 
 /// The environment variable with a passphrase. A file is better: other programs of the same user can read a process's
 /// environment.
 pub const PASSPHRASE_VARIABLE: &str = "THALWEG_PASSPHRASE";
+
+/// The most bytes of a key file.
+const BYTES_MAX: usize = 16 << 10;
 
 /// Asks a person for the passphrase of a file; `None` where there is nobody to ask.
 pub type AskPassphrase<'a> = &'a mut dyn FnMut(&Path) -> Option<Zeroizing<String>>;
@@ -24,9 +24,9 @@ pub type AskPassphrase<'a> = &'a mut dyn FnMut(&Path) -> Option<Zeroizing<String
 /// Why there is no key.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyFileError {
-    /// The file cannot be read.
+    /// The file cannot be read, or others may.
     #[error("{path}: {error}", path = .0.display(), error = .1)]
-    Unreadable(PathBuf, io::Error),
+    File(PathBuf, SecretFileError),
     /// It holds no key, or its passphrase is another one.
     #[error("{path}: {error}", path = .0.display(), error = .1)]
     Key(PathBuf, KeyError),
@@ -47,9 +47,11 @@ impl KeyFileError {
                 "give the passphrase that it was encrypted with; `openssl pkey -noout -in {}` tries one",
                 path.display()
             ),
-            Self::Passphrase(path, SecretFileError::Open(_)) => format!("chmod 600 {}", path.display()),
+            Self::File(path, SecretFileError::Open(_)) | Self::Passphrase(path, SecretFileError::Open(_)) => {
+                format!("chmod 600 {}", path.display())
+            }
             Self::Passphrase(..) => "give a file with the passphrase in its one line".to_owned(),
-            Self::Unreadable(..) | Self::Key(..) => {
+            Self::File(..) | Self::Key(..) => {
                 "give an Ed25519 private key in PKCS#8 PEM, as `thalweg genesis` writes it".to_owned()
             }
         }
@@ -74,8 +76,7 @@ impl<'a> KeyFiles<'a> {
     /// # Errors
     /// [`KeyFileError`].
     pub fn read(&mut self, path: &Path) -> Result<SecretKey, KeyFileError> {
-        let pem = fs::read_to_string(path).map(Zeroizing::new);
-        let pem = pem.map_err(|error| KeyFileError::Unreadable(path.to_owned(), error))?;
+        let pem = read_secret(path, BYTES_MAX).map_err(|error| KeyFileError::File(path.to_owned(), error))?;
         let key = match SecretKey::is_encrypted(&pem) {
             true => SecretKey::from_encrypted_pem(&pem, self.passphrase(path)?),
             false => SecretKey::from_pem(&pem),
@@ -105,7 +106,7 @@ pub fn passphrase_of_environment() -> Option<Zeroizing<String>> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::{fs, os::unix::fs::PermissionsExt as _};
 
     use super::*;
 
@@ -156,5 +157,17 @@ mod tests {
         let error = read(PASSPHRASE, 0o644).unwrap_err();
         assert!(error.to_string().contains("passphrase: has mode 644") && error.remedy().contains("chmod 600"));
         assert!(read(&format!("{PASSPHRASE}\n"), 0o400).is_ok());
+    }
+    #[test]
+    fn key_that_others_may_read_is_not_taken() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("validator.pem");
+        secret_file(&file, &SecretKey::from_seed(&[1; 32]).to_pem());
+        let mut nobody = |_: &Path| None;
+        assert!(KeyFiles::new(None, &mut nobody).read(&file).is_ok());
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+        let error = KeyFiles::new(None, &mut nobody).read(&file).unwrap_err();
+        assert!(error.to_string().contains("validator.pem: has mode 644"), "{error}");
+        assert!(error.remedy().contains("chmod 600"), "{}", error.remedy());
     }
 }

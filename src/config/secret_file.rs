@@ -1,8 +1,13 @@
-//! Files that hold a secret in one line: the token of the admin side, passphrases.
+//! Files that hold a secret: keys; and, in one line, the token of the admin side, and passphrases.
 //!
 //! Read at the start, once. Nothing of what they hold occurs in an error, and what was read is zeroed when dropped.
 
-use std::{fs::File, io::Read as _, os::unix::fs::MetadataExt as _, path::Path};
+use std::{
+    fs::File,
+    io::{self, Read as _},
+    os::unix::fs::MetadataExt as _,
+    path::Path,
+};
 
 use zeroize::Zeroizing;
 
@@ -24,18 +29,35 @@ pub enum SecretFileError {
     /// Others than its owner may do something with it.
     #[error("has mode {0:03o}: others may use it")]
     Open(u32),
-    /// It is empty, too long, has several lines, or is no text.
-    #[error("must hold one line of text, at most {BYTES_MAX} bytes")]
+    /// It is too long, or no text.
+    #[error("must hold text, at most {0} bytes")]
+    NoText(usize),
+    /// It is empty, or has several lines.
+    #[error("must hold one line of text")]
     NoLine,
 }
 
-/// Reads the line that a file holds, without its end. The mode is that of the file that was opened, whatever is put in
-/// its place meanwhile.
+/// Reads the line that a file holds, without its end.
 ///
 /// # Errors
 /// [`SecretFileError`].
 pub fn read_secret_line(path: &Path) -> Result<Zeroizing<String>, SecretFileError> {
-    let unreadable = |error: std::io::Error| SecretFileError::Unreadable(error.to_string());
+    let text = read_secret(path, BYTES_MAX)?;
+    let line = text.strip_suffix('\n').unwrap_or(&text);
+    let line = line.strip_suffix('\r').unwrap_or(line);
+    if line.is_empty() || line.contains(['\n', '\r', '\0']) {
+        return Err(SecretFileError::NoLine);
+    }
+    Ok(Zeroizing::new(line.to_owned()))
+}
+
+/// Reads a file of text that only those may read for whom it is meant. The mode is that of the file that was opened,
+/// whatever is put in its place meanwhile.
+///
+/// # Errors
+/// [`SecretFileError`].
+pub(super) fn read_secret(path: &Path, bytes_max: usize) -> Result<Zeroizing<String>, SecretFileError> {
+    let unreadable = |error: io::Error| SecretFileError::Unreadable(error.to_string());
     let file = File::open(path).map_err(unreadable)?;
     let metadata = file.metadata().map_err(unreadable)?;
     let mode = metadata.mode() & 0o777;
@@ -43,15 +65,12 @@ pub fn read_secret_line(path: &Path) -> Result<Zeroizing<String>, SecretFileErro
         return Err(SecretFileError::Open(mode));
     }
     // Room for all of it beforehand: a vector that grows leaves copies behind.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(BYTES_MAX + 1));
-    file.take(BYTES_MAX as u64 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    let line = std::str::from_utf8(&bytes).map_err(|_| SecretFileError::NoLine)?;
-    let line = line.strip_suffix('\n').unwrap_or(line);
-    let line = line.strip_suffix('\r').unwrap_or(line);
-    if line.is_empty() || bytes.len() > BYTES_MAX || line.contains(['\n', '\r', '\0']) {
-        return Err(SecretFileError::NoLine);
+    let mut bytes = Zeroizing::new(Vec::with_capacity(bytes_max + 1));
+    file.take(bytes_max as u64 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    match std::str::from_utf8(&bytes) {
+        Ok(text) if bytes.len() <= bytes_max => Ok(Zeroizing::new(text.to_owned())),
+        _ => Err(SecretFileError::NoText(bytes_max)),
     }
-    Ok(Zeroizing::new(line.to_owned()))
 }
 
 /// Whether others than those it is meant for may use a file of this mode and owner.
@@ -106,8 +125,11 @@ mod tests {
 
     #[test]
     fn what_is_no_line_is_refused() {
-        for content in [&b""[..], b"\n", b"a\nb\n", b"a\n\n", &[0xff, 0xfe], &[b'x'; BYTES_MAX + 1]] {
+        for content in [&b""[..], b"\n", b"a\nb\n", b"a\n\n"] {
             assert_eq!(read(content, 0o600), Err(SecretFileError::NoLine));
+        }
+        for content in [&[0xff, 0xfe][..], &[b'x'; BYTES_MAX + 1]] {
+            assert_eq!(read(content, 0o600), Err(SecretFileError::NoText(BYTES_MAX)));
         }
         assert!(matches!(read_secret_line(Path::new("/nowhere/secret")), Err(SecretFileError::Unreadable(_))));
     }

@@ -5,6 +5,7 @@ use std::{
     fs,
     io::{Read as _, Write as _},
     net::{TcpListener, TcpStream},
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
@@ -111,6 +112,10 @@ fn keys_of_another_chain_are_refused_by_name() {
     let (status, said) = ours.refused(&[]);
     assert_eq!(status, Some(2), "{said}");
     assert_says(&said, &["node.validator_key", "is not a validator of this genesis", "node.peer_key"]);
+    fs::set_permissions(ours.node(0).join("peer.pem"), fs::Permissions::from_mode(0o644)).unwrap();
+    let (status, said) = ours.refused(&[]);
+    assert_eq!(status, Some(2), "{said}");
+    assert_says(&said, &["node.peer_key", "has mode 644: others may use it", "chmod 600"]);
 }
 
 #[test]

@@ -102,7 +102,10 @@ impl Signer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::client::testing::{Answer, FakeNode};
+    use crate::cli::{
+        client::testing::{Answer, FakeNode},
+        cluster::write_pem,
+    };
 
     fn signer(node: &FakeNode, arguments: &KeyArguments) -> Result<Option<Signer>, Failure> {
         let patience = Patience { unreachable: std::time::Duration::ZERO, busy: std::time::Duration::ZERO };
@@ -121,7 +124,7 @@ mod tests {
     fn the_same_name_is_the_same_command_and_one_that_lasts_has_no_last_height() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("client.pem");
-        std::fs::write(&file, SecretKey::from_seed(&[1; 32]).to_pem().as_bytes()).unwrap();
+        write_pem(&file, &SecretKey::from_seed(&[1; 32]).to_pem()).unwrap();
         let node = FakeNode::start(|_| status("required"));
         let arguments = KeyArguments { key: Some(file.clone()), chain: None, passphrase_file: None };
         let signer_of = |arguments| signer(&node, arguments).unwrap().unwrap();
