@@ -3,11 +3,11 @@
 //! Pure: an [`Examination`] goes in, findings come out, the most telling first. Nothing is said of what is usual: votes
 //! are always missing for a moment, so they are a finding only when nothing has been decided for [`STUCK_MS`].
 
-use super::port::{Examination, PeerView, ValidatorView};
+use std::time::Duration;
+
+use super::port::{Examination, PeerView, SILENT, ValidatorView};
 use crate::{protocol::Abstention, replica::View, types::ValidatorIndex};
 
-/// A connected peer that has been silent for longer is worth a finding: statuses come each second.
-const SILENT_MS: u64 = 5_000;
 /// When nothing has been decided for longer although a height is wanted, it is stuck.
 const STUCK_MS: u64 = 2_000;
 /// Clocks that differ by more are worth a finding: votes do not need them, but the times in blocks do.
@@ -129,7 +129,9 @@ fn connections(examined: &Examination, add: &mut impl FnMut(String, &'static str
         (true, true) => {}
     }
     for PeerView { validator, last_heard_ms_ago, .. } in &examined.peers {
-        if let (Some(validator), Some(ms)) = (validator, last_heard_ms_ago.filter(|ms| *ms > SILENT_MS)) {
+        if let (Some(validator), Some(ms)) =
+            (validator, last_heard_ms_ago.filter(|ms| Duration::from_millis(*ms) > SILENT))
+        {
             let words = format!("validator {validator} is connected, but was last heard {} ago", span(ms));
             add(words, "look at the machine of who is silent: stopped, out of processor time, or its way here is cut");
         }

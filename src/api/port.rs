@@ -17,6 +17,9 @@ use crate::{
     types::{Digest, Height, Power, PublicKey, ValidatorIndex},
 };
 
+/// Whoever is connected but has said nothing for longer counts as failed: statuses come each second.
+pub const SILENT: Duration = Duration::from_secs(5);
+
 /// An answer that comes later. It makes progress whether or not it is polled; dropping it says that nobody waits any
 /// more, upon which the other side must forget the question.
 pub type Pending<T> = BoxFuture<'static, T>;

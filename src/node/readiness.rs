@@ -3,22 +3,17 @@
 //!
 //! Asked by the HTTP server and for the metrics, through [`NodeBackend`]; decides nothing.
 
-use std::time::Duration;
-
 use tokio::time::{Instant, sleep_until};
 
 use super::backend::NodeBackend;
 use crate::{
-    api::port::{Backend as _, ValidatorView},
+    api::port::{Backend as _, SILENT, ValidatorView},
     protocol::Abstention,
     types::Tally,
 };
 
 /// How far behind the furthest peer a node may be and still be ready.
 const READY_LAG_MAX: u64 = 10;
-
-/// A validator that is silent for longer is counted as failed, connected or not: statuses come each second.
-const SILENT: Duration = Duration::from_secs(5);
 
 impl NodeBackend {
     /// Whether this node and the validators connected to it are a quorum.
