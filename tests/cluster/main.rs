@@ -31,6 +31,7 @@ mod load;
 mod logs;
 mod names;
 mod partitions;
+mod passphrases;
 mod pauses;
 mod proofs;
 mod rejoin;
