@@ -1,9 +1,11 @@
 //! The documents of the project, compiled so that they are found beside the code and their links are checked.
 //!
 //! Start with [`architecture`]; [`glossary`] fixes the words; [`rules`] lists the rule ids that no folder's header
-//! declares; [`api`] says what the OpenAPI document cannot; [`network`] lists what floods, lies and slowness cost whom;
-//! [`metrics`] and [`logs`] are what a node tells its operator, [`runbooks`] what to do about it; [`protocols`] shows on paper how other protocols sit on
-//! the contract of an instance, [`conformance`] lists what each one that is built must show. What would cost more than a day to undo is argued in [`decisions`].
+//! declares; [`api`] says what the OpenAPI document cannot; [`network`] lists what floods, lies and slowness cost
+//! whom; [`metrics`] and [`logs`] are what a node tells its operator, [`runbooks`] what to do about it; [`protocols`]
+//! shows on paper how other protocols sit on the contract of an instance, [`conformance`] lists what each one that is
+//! built must show; [`figures`] has what was measured. What would cost more than a day to undo is argued in
+//! [`decisions`].
 
 /// Where things live, what runs, and the way of a message.
 pub mod architecture {
@@ -53,6 +55,11 @@ pub mod runbooks {
 /// What may differ between versions, and how a chain is upgraded while it decides.
 pub mod upgrades {
     #![doc = include_str!("upgrades.md")]
+}
+
+/// What was measured: the bench table, and where the processor goes.
+pub mod figures {
+    #![doc = include_str!("figures.md")]
 }
 
 /// The rules of the ordering brain, by id.

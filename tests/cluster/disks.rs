@@ -18,10 +18,11 @@ use crate::{
 const EXIT_STORAGE: i32 = 74;
 
 /// A file system in memory of so many bytes, unmounted when dropped.
-struct SmallDisk(tempfile::TempDir);
+pub struct SmallDisk(tempfile::TempDir);
 
 impl SmallDisk {
-    fn mount(bytes: u64) -> Self {
+    /// Mounts one. Takes root.
+    pub fn mount(bytes: u64) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let options = format!("size={bytes}");
         let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(dir.path()).status();
@@ -29,18 +30,29 @@ impl SmallDisk {
         Self(dir)
     }
 
-    fn path(&self) -> &Path {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
         self.0.path()
     }
 
     /// Writes until nothing more fits. Returns the file to be removed.
-    fn fill(&self) -> std::path::PathBuf {
+    fn fill(&self) -> PathBuf {
+        self.fill_but(0)
+    }
+
+    /// Writes until no more than so many bytes are left. Returns the file to be removed.
+    pub fn fill_but(&self, left: u64) -> PathBuf {
         let path = self.path().join("filler");
         let mut file = fs::File::create(&path).unwrap();
         for chunk in [1 << 20, 1 << 12] {
-            while file.write_all(&vec![7; chunk]).is_ok() {}
+            while self.free() > left && file.write_all(&vec![7; chunk]).is_ok() {}
         }
         path
+    }
+
+    fn free(&self) -> u64 {
+        let status = rustix::fs::statvfs(self.path()).unwrap();
+        status.f_bavail * status.f_frsize
     }
 }
 
@@ -108,7 +120,7 @@ fn run(command: &mut Command) {
 }
 
 /// Moves a node's data directory to another disk.
-fn move_data(cluster: &Cluster, node: usize, disk: &Path) {
+pub fn move_data(cluster: &Cluster, node: usize, disk: &Path) {
     let (data, there) = (cluster.nodes[node].dir.join("data"), disk.join("data"));
     let copied = Command::new("cp").arg("-a").args([&data, &there]).status();
     assert!(copied.is_ok_and(|status| status.success()));

@@ -13,11 +13,12 @@ use thalweg::{
 use crate::{
     clocks::FakeClock,
     cluster::{Cluster, PATIENCE, eventually, thalweg},
+    disks::{SmallDisk, move_data},
 };
 
 /// Waits until the doctor of a node says something of which all these are part, and what to try.
 #[track_caller]
-fn says(cluster: &Cluster, node: usize, parts: &[&str]) -> Value {
+pub fn says(cluster: &Cluster, node: usize, parts: &[&str]) -> Value {
     eventually(&format!("a finding with {parts:?}"), PATIENCE, || {
         let text = cluster.get(node, "/v1/doctor")?;
         let diagnosis: Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
@@ -129,4 +130,19 @@ fn the_mempool_is_full() {
         let _ = ureq::put(&url).send(&value);
     }
     says(&cluster, 0, &["the mempool is full, or nearly: ", "262144 bytes at most; clients are answered 429"]);
+}
+
+#[test]
+fn the_disk_is_almost_full() {
+    // Before the cluster: dropped after it.
+    let disk = SmallDisk::mount(96 << 20);
+    let mut cluster = Cluster::start(&[]);
+    cluster.kill(&[3]);
+    move_data(&cluster, 3, disk.path());
+    cluster.spawn(&[3], &[("THALWEG__STORAGE__FREE_BYTES_MIN", "16777216")]);
+    says_nothing(&cluster, 3);
+    let filler = disk.fill_but(12 << 20);
+    says(&cluster, 3, &["the disk is almost full: ", "less than 16777216; at 0 the node stops"]);
+    std::fs::remove_file(filler).unwrap();
+    says_nothing(&cluster, 3);
 }

@@ -22,6 +22,7 @@ use rustix::process::Signal;
 
 use crate::{
     cluster::{Cluster, PATIENCE, eventually, hold, wait_until_gone},
+    doctor::says,
     load::Client,
 };
 
@@ -269,6 +270,9 @@ fn upgrade_and_back(cluster: &mut Cluster, stage: &Stage, plan: &Plan, next: &Pa
     };
     let before = version(cluster, 0);
     cluster.run_from_now_on(next);
+    cluster.kill(&[3]);
+    cluster.restart(3);
+    says(cluster, 0, &[&format!("validator 3 runs thalweg/{}", version(cluster, 3)), "this node thalweg/"]);
     roll(cluster, stage, plan);
     let after = version(cluster, 0);
     assert_ne!(before, after, "THALWEG_NEXT is the same version");
