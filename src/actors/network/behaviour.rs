@@ -108,13 +108,17 @@ fn in_process(key: &Keypair) -> Result<Boxed<(PeerId, StreamMuxerBox)>, Box<dyn 
 }
 
 /// The machine's resolver without its cache: a name is asked for again at each dial, since the reason to dial again is
-/// often that the name has moved. A machine without a resolver can still be reached and dial addresses.
+/// often that the name has moved. Servers are asked as the machine's own programs ask them, one after the other in their
+/// order: the first knows the names of a cluster's own network, the others often do not, or are out of its reach.
+/// A machine without a resolver can still be reached and dial addresses.
 fn resolver() -> (ResolverConfig, ResolverOpts) {
     let (config, mut options) = hickory_resolver::system_conf::read_system_conf().unwrap_or_else(|error| {
         tracing::warn!(%error, "no resolver: names of peers cannot be dialed");
         Default::default()
     });
     options.cache_size = 0;
+    options.num_concurrent_reqs = 1;
+    options.server_ordering_strategy = hickory_resolver::config::ServerOrderingStrategy::UserProvidedOrder;
     (config, options)
 }
 
