@@ -1,7 +1,8 @@
 //! The librarian: reads blocks for peers that lack them.
 //!
 //! A thread of its own, which all others go before: whoever fell behind is served with what the processor has left, and
-//! slows nobody who votes. The router hands it requests and never waits for it. It ends with the last of its senders.
+//! slows nobody who votes. Who lacks one height alone comes here as well, and waits a little longer on a machine that is
+//! full. The router hands it requests and never waits for it. It ends with the last of its senders.
 //!
 //! Overflow: at most [`ORDERS_MAX`] requests wait; who asks beyond is told `Busy`, and asks another peer.
 

@@ -1,6 +1,6 @@
 //! Which threads go first.
 
-/// Lets all other threads go before the calling one, for work that nobody's vote waits for.
+/// Lets all other threads go before the calling one: for work that can wait while the others have something to do.
 pub(super) fn yield_to_others() {
     // Elsewhere a priority is the process's. One that cannot be lowered is as good as before.
     #[cfg(target_os = "linux")]

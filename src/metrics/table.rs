@@ -195,7 +195,8 @@ pub const TABLE: &[Row] = &{
         row("disk_warning_bytes", Gauge, "bytes", &[],
             "Below so many free bytes the node warns: storage.free_bytes_min."),
         row("clock_offset_seconds", Real, "seconds", &[], "Our clock minus the median of the validators' clocks."),
-        row("state_root_mismatch", Gauge, "bool", &[], "Whether another state root was seen for an equal height since the last stable checkpoint."),
+        row("state_root_mismatch", Gauge, "bool", &[],
+            "Whether another state root was seen for an equal height since the last stable checkpoint."),
         row("build_info", Gauge, "constant", &[Version, Protocol], "Always 1; the labels tell what runs."),
     ]
 };

@@ -6,8 +6,6 @@
 //! ```
 
 use std::{
-    os::unix::fs::symlink,
-    path::Path,
     process::{Command, Stdio},
     sync::{
         Mutex,
@@ -17,10 +15,10 @@ use std::{
 };
 
 use serde_json::json;
-use tempfile::TempDir;
 
 use crate::{
     cluster::{Cluster, PATIENCE, eventually, hold},
+    disks::move_data,
     load::Client,
 };
 
@@ -85,7 +83,8 @@ fn figures_of_a_restart_and_of_catching_up() {
 
     // As on machines of their own: else this would show four processes on two cores and one disk, not what serving
     // blocks costs.
-    let disk = move_to_memory(&cluster.nodes[3].dir.join("data"));
+    let disk = tempfile::tempdir_in("/dev/shm").expect("memory as a disk");
+    move_data(&cluster, 3, disk.path());
     let others = [0, 1, 2].map(|node| cluster.nodes[node].pid);
     others.iter().chain(&[std::process::id()]).for_each(|pid| pin(&scale, *pid, "0"));
     let before = pace(&cluster, 1, || hold(scale.length));
@@ -121,16 +120,6 @@ fn figures_of_a_restart_and_of_catching_up() {
     assert!(took < Duration::from_secs(1) * scale.slack, "it took {took:?}");
     cluster.stop();
     drop(disk);
-}
-
-/// Moves a directory to a disk of its own, which is memory, and leaves a link.
-fn move_to_memory(directory: &Path) -> TempDir {
-    let disk = tempfile::tempdir_in("/dev/shm").expect("memory as a disk");
-    let moved = Command::new("cp").arg("-a").arg(directory).arg(disk.path()).status();
-    assert!(moved.is_ok_and(|status| status.success()), "a copy in memory");
-    std::fs::remove_dir_all(directory).expect("what was copied is removed");
-    symlink(disk.path().join("data"), directory).expect("a link to the copy");
-    disk
 }
 
 /// Lets a process run on these cores alone, when it is measured in full.

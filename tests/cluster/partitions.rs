@@ -84,12 +84,14 @@ impl Network {
         (0..self.nodes).map(place).collect()
     }
 
-    /// Lets programs in all namespaces ask for names at an address: `ip netns exec` lays what is in there over /etc.
-    pub fn ask_for_names_at(&self, address: &str) {
+    /// Lets programs in all namespaces ask for names at these addresses: `ip netns exec` lays what is in
+    /// there over /etc.
+    pub fn ask_for_names_at(&self, addresses: &[&str]) {
+        let lines: String = addresses.iter().map(|address| format!("nameserver {address}\n")).collect();
         for node in 0..self.nodes {
             let etc = self.etc(node);
             std::fs::create_dir_all(&etc).expect("this test needs root");
-            std::fs::write(etc.join("resolv.conf"), format!("nameserver {address}\n")).expect("it was just made");
+            std::fs::write(etc.join("resolv.conf"), &lines).expect("it was just made");
         }
     }
 

@@ -64,6 +64,8 @@ pub(super) fn topic(chain: &Digest) -> IdentTopic {
     IdentTopic::new(format!("thalweg/1/{chain}"))
 }
 
+/// How long an answer to a name is waited for: a fraction of what a dial may take in all.
+const NAME_TIMEOUT: Duration = Duration::from_secs(1);
 /// Substreams of one connection that may be in negotiation; a peer needs a handful.
 const NEGOTIATING_MAX: usize = 32;
 /// Messages of gossip that may wait for one peer, of each kind; further ones are dropped.
@@ -108,17 +110,18 @@ fn in_process(key: &Keypair) -> Result<Boxed<(PeerId, StreamMuxerBox)>, Box<dyn 
 }
 
 /// The machine's resolver without its cache: a name is asked for again at each dial, since the reason to dial again is
-/// often that the name has moved. Servers are asked as the machine's own programs ask them, one after the other in their
-/// order: the first knows the names of a cluster's own network, the others often do not, or are out of its reach.
-/// A machine without a resolver can still be reached and dial addresses.
+/// often that the name has moved. All of its servers are asked at once, and the first address is taken: one may be out of
+/// reach, and one that does not know the names of a cluster's own network says that there are none. A machine without a
+/// resolver can still be reached and dial addresses.
 fn resolver() -> (ResolverConfig, ResolverOpts) {
-    let (config, mut options) = hickory_resolver::system_conf::read_system_conf().unwrap_or_else(|error| {
+    let (mut config, mut options) = hickory_resolver::system_conf::read_system_conf().unwrap_or_else(|error| {
         tracing::warn!(%error, "no resolver: names of peers cannot be dialed");
         Default::default()
     });
+    config.name_servers.iter_mut().for_each(|server| server.trust_negative_responses = false);
+    options.num_concurrent_reqs = config.name_servers.len();
+    options.timeout = NAME_TIMEOUT;
     options.cache_size = 0;
-    options.num_concurrent_reqs = 1;
-    options.server_ordering_strategy = hickory_resolver::config::ServerOrderingStrategy::UserProvidedOrder;
     (config, options)
 }
 
