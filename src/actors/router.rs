@@ -24,7 +24,7 @@ use super::{
     replica,
 };
 use crate::{
-    app::{Block, Command, Fates, Identified},
+    app::{self, Block, Command, Identified},
     protocol::{Judgement, Origin, Summary},
     replica::{
         Input, Notice, Peer,
@@ -320,11 +320,10 @@ impl Router {
 
 fn admit(ports: &Ports, from: Peer, commands: Vec<Command>) {
     let rows = ports.reader.snapshot();
-    let executed = Fates::of(&*rows);
     let verdicts = ports.signatures.verdicts(commands.iter());
     let signed = commands.into_iter().zip(verdicts).filter(|(_, verdict)| verdict.is_ok());
     let is_news = |command: &Identified| {
-        ports.app.check(&command.command().body).is_ok() && executed.get(&command.id()).is_none()
+        ports.app.check(&command.command().body).is_ok() && app::reply(&*rows, command).is_none()
     };
     let commands = signed.map(|(command, _)| Identified::from(command)).filter(is_news).collect();
     ports.replica.insist(replica::Tell(Input::Forwarded { from, commands }));

@@ -23,11 +23,12 @@ use crate::{
         Answer, Backend, BlockView, CommandState, Examination, InstanceView, Operation, PeerView, Pending,
         ProvenAnswer, QueueView, Refusal, SnapshotStream, Status, Until, ValidatorView,
     },
-    app::{self, Application, CheckError, Fates, Header, Identified, Receipt, kv},
+    app::{self, Application, CheckError, Header, Identified, Receipt, kv},
     config::Genesis,
     metrics::{Actor, Label as _, Limit, Metrics},
     protocol::{Drawing, Evidence, Lifetime, StableCheckpoint},
     replica::{Attestation, CertificateDocument, CheckpointDocument, Fate, Notice},
+    store::Rows,
     types::{Digest, Height, ValidatorIndex, ValidatorSet},
 };
 
@@ -91,8 +92,8 @@ struct Reach {
 
 impl NodeBackend {
     /// The reply to a command, once its block is executed *and* durable.
-    fn committed(&self, fates: &Fates<'_>, id: &Digest) -> Option<Fate> {
-        let (height, receipt) = fates.get(id)?;
+    fn committed(&self, rows: &dyn Rows, command: &Identified) -> Option<Fate> {
+        let (height, receipt) = app::reply(rows, command)?;
         (height <= *self.heights.borrow()).then_some(Fate::Committed { height, receipt })
     }
 
@@ -211,7 +212,6 @@ impl Backend for NodeBackend {
         let mut fates = Vec::with_capacity(commands.len());
         let mut submit = Vec::with_capacity(commands.len());
         let rows = self.reader.snapshot();
-        let executed = Fates::of(&*rows);
         let verdicts = self.signatures.verdicts(commands.iter().map(Identified::command));
         for (command, verdict) in commands.into_iter().zip(verdicts) {
             if let Err(error) = verdict {
@@ -219,7 +219,7 @@ impl Backend for NodeBackend {
                 fates.push(ready(Err(error.into())));
                 continue;
             }
-            if let Some(known) = self.committed(&executed, &command.id()) {
+            if let Some(known) = self.committed(&*rows, &command) {
                 fates.push(ready(Ok(known)));
                 continue;
             }
@@ -240,7 +240,7 @@ impl Backend for NodeBackend {
     }
 
     fn command(&self, id: Digest) -> Pending<Result<CommandState, Refusal>> {
-        if let Some((height, receipt)) = app::reply(&self.reader, &id) {
+        if let Some((height, receipt)) = app::reply_by_id(&self.reader, &id) {
             let is_durable = height <= *self.heights.borrow();
             return ready(Ok(match is_durable {
                 true => CommandState::Committed { height, receipt },

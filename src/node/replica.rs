@@ -165,7 +165,7 @@ impl Replica {
 
     /// What a command came to that was executed, while that is remembered.
     pub fn command(&self, id: &Digest) -> Option<Committed> {
-        let (height, receipt) = app::reply(&self.backend.reader, id)?;
+        let (height, receipt) = app::reply_by_id(&self.backend.reader, id)?;
         (height <= self.height()).then_some(Committed { height, receipt })
     }
 

@@ -60,9 +60,8 @@ impl Node {
         let Spec { config, identity, app, serves_http, admin, rejoin, .. } = spec;
         let chain = identity.genesis.chain_id();
         let metrics = Metrics::new(identity.genesis.protocol, identity.validators.len());
-        let mut storage_settings = storage_settings(config, chain, &metrics);
+        let mut storage_settings = storage_settings(config, identity, &metrics);
         storage_settings.rejoin = *rejoin;
-        storage_settings.lifetime = identity.genesis.protocol.lifetime();
         let (storage, recovered) = Storage::open(storage_settings)?;
         if recovered.abstention == Abstention::Everywhere && !can_rejoin(identity) {
             return Err(StartError::Irreplaceable);
@@ -173,8 +172,12 @@ fn watch(ports: &Ports) -> Watch {
     watch
 }
 
-fn storage_settings(config: &NodeConfig, chain: Digest, metrics: &Metrics) -> storage::Settings {
-    let mut settings = storage::Settings::new(&config.node.data, chain);
+fn storage_settings(config: &NodeConfig, identity: &Identity, metrics: &Metrics) -> storage::Settings {
+    let mut settings = storage::Settings::new(&config.node.data, identity.genesis.chain_id());
+    settings.lifetime = identity.genesis.protocol.lifetime();
+    if let Some((me, _)) = &identity.validator {
+        settings.write_behind = storage::WriteBehind::of_validator(me.position(), identity.validators.len());
+    }
     settings.cache_bytes = config.storage.cache_bytes_max;
     let metrics = metrics.clone();
     settings.observe_sync = Box::new(move |took| metrics.synced_to_disk(took));

@@ -26,11 +26,29 @@ pub struct WriteBehind {
     /// With this many bytes, further commits wait: more than that is never executed again after a crash. The default is
     /// some 15,000 commands of 512 bytes, well below a second of work.
     pub bytes_max: usize,
+    /// How much earlier the first write after a pause comes, in percent, below 100. Validators commit the same, so they
+    /// would all write at the same time, and all votes would wait for the disk; with a different number each, most of
+    /// them vote while one writes.
+    pub early_percent: u32,
+}
+
+impl WriteBehind {
+    /// The defaults of the validator with this place among so many.
+    pub fn of_validator(place: usize, validators: usize) -> Self {
+        let early = place * 100 / validators.max(1);
+        Self { early_percent: u32::try_from(early).unwrap_or(0).min(99), ..Self::default() }
+    }
+
+    /// After how long, and with how many bytes, a write begins.
+    fn due(&self, is_first: bool) -> (Duration, usize) {
+        let percent = if is_first { 100_u32.saturating_sub(self.early_percent) } else { 100 };
+        (self.after * percent / 100, self.bytes / 100 * percent as usize)
+    }
 }
 
 impl Default for WriteBehind {
     fn default() -> Self {
-        Self { after: Duration::from_secs(1), bytes: 12 << 20, bytes_max: 32 << 20 }
+        Self { after: Duration::from_secs(1), bytes: 12 << 20, bytes_max: 32 << 20, early_percent: 0 }
     }
 }
 
@@ -60,6 +78,10 @@ struct Unwritten {
     fresh: Vec<Arc<Layer>>,
     /// When the first of the fresh ones was committed.
     since: Option<Instant>,
+    /// When the last write began.
+    last: Option<Instant>,
+    /// Whether the fresh ones came after a pause.
+    is_first: bool,
     is_closed: bool,
 }
 
@@ -106,7 +128,10 @@ impl Shared {
         let current = self.snapshot();
         assert!(current.height < Some(height), "height {height} is committed after {:?}", current.height);
         layer::push(&mut unwritten.fresh, layer);
-        unwritten.since.get_or_insert_with(Instant::now);
+        if unwritten.since.is_none() {
+            unwritten.is_first = unwritten.last.is_none_or(|last| last.elapsed() > self.settings.after);
+            unwritten.since = Some(Instant::now());
+        }
         self.publish(&unwritten, current.base.clone(), Some(height));
         self.committed.notify_one();
     }
@@ -122,19 +147,26 @@ impl Shared {
     pub(super) fn freeze(&self) -> Option<(Vec<Arc<Layer>>, Height)> {
         let mut unwritten = self.lock();
         loop {
-            let age = unwritten.since.map(|since| since.elapsed());
-            let patience = self.settings.after.saturating_sub(age.unwrap_or_default());
-            let is_due = patience.is_zero() || unwritten.is_closed || unwritten.bytes() >= self.settings.bytes;
-            unwritten = match age {
-                Some(_) if is_due => break,
-                Some(_) => self.committed.wait_timeout(unwritten, patience).expect(NOT_POISONED).0,
-                None if unwritten.is_closed => return None,
-                None => self.committed.wait(unwritten).expect(NOT_POISONED),
+            unwritten = match (unwritten.since, self.patience(&unwritten)) {
+                (Some(_), Duration::ZERO) => break,
+                (Some(_), patience) => self.committed.wait_timeout(unwritten, patience).expect(NOT_POISONED).0,
+                (None, _) if unwritten.is_closed => return None,
+                (None, _) => self.committed.wait(unwritten).expect(NOT_POISONED),
             };
         }
         unwritten.since = None;
+        unwritten.last = Some(Instant::now());
         unwritten.frozen = std::mem::take(&mut unwritten.fresh);
         Some((unwritten.frozen.clone(), self.snapshot().height?))
+    }
+
+    /// How long the next write may wait.
+    fn patience(&self, unwritten: &Unwritten) -> Duration {
+        let (after, bytes) = self.settings.due(unwritten.is_first);
+        if unwritten.is_closed || unwritten.bytes() >= bytes {
+            return Duration::ZERO;
+        }
+        after.saturating_sub(unwritten.since.map_or(Duration::ZERO, |since| since.elapsed()))
     }
 
     /// The frozen layers are in `base` now.
@@ -192,5 +224,36 @@ impl Writer {
             let micros = u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX);
             self.gauges.store_write_micros.fetch_add(micros, Relaxed);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{actors::storage::StoreView, store::Table, types::Digest};
+
+    /// So validators that commit the same write one after the other, from the first write on.
+    #[test]
+    fn first_write_after_a_pause_comes_earlier() {
+        let directory = tempfile::TempDir::new().unwrap();
+        let file = StoreView::file(directory.path());
+        let store = Store::open(&file, &Digest::new([7; 32]), 1 << 20, OnFault::default()).unwrap();
+        let second_of_four = WriteBehind::of_validator(1, 4);
+        assert_eq!((WriteBehind::of_validator(0, 4).early_percent, second_of_four.early_percent), (0, 25));
+        let settings = WriteBehind { after: Duration::from_secs(3600), bytes: 1000, ..second_of_four };
+        let gauges = Arc::new(StorageGauges::new(directory.path().to_owned()));
+        let shared = Shared::new(store.base().unwrap(), None, gauges, settings);
+        let commit = |height| {
+            let mut changes = Changes::default();
+            changes.put(Table::State, format!("{height:03}"), vec![0; 247]);
+            shared.commit(Height::new(height), changes);
+            shared.patience(&shared.lock())
+        };
+        assert!([commit(0), commit(1)].iter().all(|patience| *patience > Duration::from_secs(2600)));
+        assert_eq!(commit(2), Duration::ZERO, "three quarters of the bytes");
+        assert!(shared.freeze().is_some());
+        shared.thaw(store.base().unwrap());
+        assert!([commit(3), commit(4), commit(5)].iter().all(|patience| *patience > Duration::from_secs(3500)));
+        assert_eq!(commit(6), Duration::ZERO);
     }
 }

@@ -27,8 +27,8 @@ mod validate;
 mod tests;
 
 use bytes::Bytes;
-pub use replies::Fates;
 pub(super) use replies::{Entry, remembered, restore};
+pub use replies::{reply, reply_by_id};
 
 use self::{clock::BlockClock, lane::Lanes};
 use super::{
@@ -39,7 +39,7 @@ use super::{
 use crate::{
     config::Genesis,
     store::{Changes, MemoryRows, Rows},
-    types::{Digest, Height, ValidatorIndex},
+    types::{Digest, ValidatorIndex},
 };
 
 /// What executing a block gave.
@@ -145,14 +145,6 @@ impl Executor {
     pub fn query(&self, rows: &dyn Rows, question: &[u8]) -> Result<Option<Bytes>, CheckError> {
         self.app.query(&State::new(rows), question)
     }
-}
-
-/// Where a command was executed and what it came to, while that is remembered.
-///
-/// # Panics
-/// If the row is not ours.
-pub fn reply(rows: &dyn Rows, id: &Digest) -> Option<(Height, Receipt)> {
-    Fates::of(rows).get(id)
 }
 
 /// The header of genesis.

@@ -1,21 +1,18 @@
 //! The memory of executed commands (`OB-4`).
 //!
 //! Three rows serve it. Under a command's *slot*, client and sequence: what was executed there and what it came to,
-//! which is all that execution and validation read. Under a command's id: where it was executed and what it came to,
-//! for clients. Under a height: its entries, by which the height is forgotten `retention_heights` later. What is
-//! forgotten depends on heights alone, so all replicas agree. The digest of each remembered height is in the state root
-//! (`OB-8`).
+//! which is all that is read by whoever has the command. Under a height: its entries, by which the height is forgotten
+//! `retention_heights` later. What is forgotten depends on heights alone, so all replicas agree. The digest of each
+//! remembered height is in the state root (`OB-8`). Under a command's id: the height, for clients who know nothing else.
 //!
-//! Ids are random, and a row at a random place of a large table costs a page of its own. So rows by id lie in groups of
-//! [`GROUP_HEIGHTS`], where the latest are neighbours; a client's question looks into each group.
-
-use std::ops::RangeInclusive;
+//! Ids are random, and a row at a random place of a large table costs a page of its own. So rows by id are small, and
+//! lie in groups of [`GROUP_HEIGHTS`], where the latest are neighbours; a question by id looks into each group.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::super::{
-    CommandView, Receipt, State, Status,
+    CommandView, Identified, Receipt, State, Status,
     chain::{height_key, tip_height},
 };
 use crate::{
@@ -25,7 +22,10 @@ use crate::{
 };
 
 /// How many heights share a group of [`Table::Fates`].
-const GROUP_HEIGHTS: u64 = 4096;
+const GROUP_HEIGHTS: u64 = 512;
+/// How much of an id is in its row: two commands that agree in it take 2^64 hashes to find, and then the earlier one is
+/// not found by its id.
+const ID_BYTES: usize = 16;
 /// Where the state has the digests of remembered heights.
 const NAME: &[u8] = b"receipts/";
 
@@ -36,13 +36,6 @@ pub(in crate::app) struct Entry {
     client: Digest,
     sequence: u64,
     pub receipt: Receipt,
-}
-
-/// What is remembered of a command.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-struct Reply {
-    height: Height,
-    receipt: Receipt,
 }
 
 /// Which command was executed in a slot.
@@ -64,34 +57,35 @@ impl Entry {
     }
 }
 
-/// What one state remembers of commands, by their ids: for many questions at a time.
-pub struct Fates<'a> {
-    rows: &'a dyn Rows,
-    /// The groups that there are, none before genesis is.
-    groups: Option<RangeInclusive<u64>>,
+/// Where a command was executed and what it came to, while that is remembered.
+///
+/// # Panics
+/// If the rows are not ours.
+pub fn reply(rows: &dyn Rows, command: &Identified) -> Option<(Height, Receipt)> {
+    let id = command.id();
+    match holder(rows, &command.command().view())? {
+        Holder { id: held, height, receipt } if held == id => Some((height, receipt)),
+        // What came in conflict with the holder is not in its place.
+        _ => reply_by_id(rows, &id),
+    }
 }
 
-impl<'a> Fates<'a> {
-    /// Looks which groups there are.
-    pub fn of(rows: &'a dyn Rows) -> Self {
-        let mut oldest = None;
-        rows.scan(Table::Fates, &[], &mut |key, _| {
-            oldest = key.first_chunk().map(|group| u64::from_be_bytes(*group));
-            false
-        });
-        let latest = tip_height(rows).map(|tip| tip.get() / GROUP_HEIGHTS);
-        Self { rows, groups: oldest.zip(latest).map(|(oldest, latest)| oldest..=latest) }
-    }
-
-    /// Where a command was executed and what it came to. Looks into each group, the latest first.
-    ///
-    /// # Panics
-    /// If the row is not ours.
-    pub fn get(&self, id: &Digest) -> Option<(Height, Receipt)> {
-        let row = self.groups.clone()?.rev().find_map(|group| self.rows.get(Table::Fates, &fate(group, id)))?;
-        let Reply { height, receipt } = decode(&row);
-        Some((height, receipt))
-    }
+/// As [`reply`], for those who have only the command's id. Looks into each group of heights, the latest first.
+///
+/// # Panics
+/// If the rows are not ours.
+pub fn reply_by_id(rows: &dyn Rows, id: &Digest) -> Option<(Height, Receipt)> {
+    let mut oldest = None;
+    rows.scan(Table::Fates, &[], &mut |key, _| {
+        oldest = key.first_chunk().map(|group| u64::from_be_bytes(*group));
+        false
+    });
+    let groups = oldest?..=tip_height(rows)?.get() / GROUP_HEIGHTS;
+    groups.rev().find_map(|group| {
+        let height = fate_height(group, &rows.get(Table::Fates, &fate(group, id))?);
+        let entries: Vec<Entry> = decode(&rows.get(Table::Receipts, &height_key(height))?);
+        entries.into_iter().find(|entry| entry.id == *id).map(|entry| (height, entry.receipt))
+    })
 }
 
 /// Which command is remembered as executed under a command's client and sequence.
@@ -102,13 +96,11 @@ pub(super) fn holder(rows: &dyn Rows, command: &CommandView<'_>) -> Option<Holde
 /// Remembers a command at once, so that a later one of the same block finds it.
 pub(super) fn remember(state: &mut State<'_>, height: Height, entry: &Entry) {
     let rows = state.rows();
-    let Entry { id, client, sequence, receipt } = entry.clone();
     if entry.is_executed() {
-        let holder = Holder { id, height, receipt: receipt.clone() };
-        rows.put(Table::Replies, slot(&client, sequence).to_vec(), codec::encode(&holder));
+        let holder = Holder { id: entry.id, height, receipt: entry.receipt.clone() };
+        rows.put(Table::Replies, slot(&entry.client, entry.sequence).to_vec(), codec::encode(&holder));
     }
-    let reply = Reply { height, receipt };
-    rows.put(Table::Fates, fate_at(height, &id).to_vec(), codec::encode(&reply));
+    rows.put(Table::Fates, fate_at(height, &entry.id).to_vec(), place_in_group(height).to_vec());
 }
 
 /// Closes a height: its entries by height, and their digest in the state.
@@ -128,7 +120,7 @@ pub(super) fn forget(state: &mut State<'_>, height: Height) {
         }
         let key = fate_at(height, &entry.id);
         // One that was not executed may have come again since; then it is remembered from there.
-        let is_of_height = |row: Bytes| decode::<Reply>(&row).height == height;
+        let is_of_height = |row: Bytes| row.as_ref() == place_in_group(height);
         if entry.is_executed() || rows.get(Table::Fates, &key).is_some_and(is_of_height) {
             rows.delete(Table::Fates, key.to_vec());
         }
@@ -165,15 +157,26 @@ fn slot(client: &Digest, sequence: u64) -> [u8; 40] {
 }
 
 /// The key of [`Table::Fates`] for a command of a height.
-fn fate_at(height: Height, id: &Digest) -> [u8; 40] {
+fn fate_at(height: Height, id: &Digest) -> [u8; 8 + ID_BYTES] {
     fate(height.get() / GROUP_HEIGHTS, id)
 }
 
-fn fate(group: u64, id: &Digest) -> [u8; 40] {
-    let mut key = [0; 40];
+fn fate(group: u64, id: &Digest) -> [u8; 8 + ID_BYTES] {
+    let mut key = [0; 8 + ID_BYTES];
     key[..8].copy_from_slice(&group.to_be_bytes());
-    key[8..].copy_from_slice(id.as_bytes());
+    key[8..].copy_from_slice(&id.as_bytes()[..ID_BYTES]);
     key
+}
+
+/// What is under [`fate_at`].
+fn place_in_group(height: Height) -> [u8; 2] {
+    u16::try_from(height.get() % GROUP_HEIGHTS).expect("a group has fewer heights").to_be_bytes()
+}
+
+/// The height under a key of a group.
+fn fate_height(group: u64, row: &[u8]) -> Height {
+    let place = row.first_chunk().expect("reply rows are written by this module alone");
+    Height::new(group * GROUP_HEIGHTS + u64::from(u16::from_be_bytes(*place)))
 }
 
 /// What the state has of a height's receipts.

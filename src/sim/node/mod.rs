@@ -254,7 +254,7 @@ impl Node {
 
     /// What a client is told at once: where its command was committed, if it was.
     pub fn reply(&self, command: &Digest) -> Option<Fate> {
-        let (height, receipt) = app::reply(&self.rows, command)?;
+        let (height, receipt) = app::reply_by_id(&self.rows, command)?;
         (height <= self.committed).then_some(Fate::Committed { height, receipt })
     }
 

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use proptest::{collection::vec, option, prelude::*, sample::select};
 
 use super::{
-    super::{Block, Command, Payload, Status, headers, kv, receipts, stored_block},
+    super::{Block, Command, Identified, Payload, Status, headers, kv, receipts, stored_block},
     *,
 };
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
     crypto::{Check, SecretKey, Transcript, bad_signatures, seeded_rng},
     protocol::{Certificate, ProtocolName, Verdict, payload_root},
     store::{MemoryRows, Overlay, Table},
-    types::{CrashModel, Power, Validator, ValidatorIndex, codec},
+    types::{CrashModel, Height, Power, Validator, ValidatorIndex, codec},
 };
 
 const CREATED_AT_MS: u64 = 1_000_000;
@@ -104,7 +104,11 @@ impl Chain {
     }
 
     fn reply(&self, command: &Command) -> Option<(u64, Status)> {
-        let (height, receipt) = reply(&self.rows, &command.id())?;
+        let by_command = reply(&self.rows, &Identified::from(command.clone()));
+        let by_id = reply_by_id(&self.rows, &command.id());
+        let is_executed = |receipt: &Receipt| matches!(receipt.status, Status::Applied | Status::Refused);
+        assert!(by_command == by_id || by_id.as_ref().is_some_and(|(_, receipt)| !is_executed(receipt)));
+        let (height, receipt) = by_id?;
         Some((height.get(), receipt.status))
     }
 
