@@ -45,11 +45,8 @@ impl Replica {
     /// Publishes what an operator may see, if it has changed.
     pub(super) fn show(&mut self) {
         let view = self.brain.view();
-        let is_new_height = self.ports.heights.send_if_modified(|height| {
-            let is_higher = view.executed > *height;
-            *height = view.executed;
-            is_higher
-        });
+        let executed = view.executed;
+        let is_new_height = executed > *self.ports.heights.borrow();
         if is_new_height {
             self.executed_at = Some(self.ports.clock.now());
         }
@@ -61,6 +58,10 @@ impl Replica {
             *snapshot = Snapshot { view, proven: self.evidence.len(), executed_at: self.executed_at };
             is_new
         });
+        // Last: whoever is woken by a height finds it in all that is shown.
+        if is_new_height {
+            self.ports.heights.send_replace(executed);
+        }
     }
 
     /// A line with a bar when catching up has taken a while, and again each second.
