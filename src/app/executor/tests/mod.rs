@@ -107,7 +107,7 @@ impl Chain {
         let by_command = reply(&self.rows, &Identified::from(command.clone()));
         let by_id = reply_by_id(&self.rows, &command.id());
         let is_executed = |receipt: &Receipt| matches!(receipt.status, Status::Applied | Status::Refused);
-        assert!(by_command == by_id || by_id.as_ref().is_some_and(|(_, receipt)| !is_executed(receipt)));
+        assert_eq!(by_command, by_id.clone().filter(|(_, receipt)| is_executed(receipt)));
         let (height, receipt) = by_id?;
         Some((height.get(), receipt.status))
     }
