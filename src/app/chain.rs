@@ -28,7 +28,7 @@ pub enum StoreError {
     #[error("the store holds chain {0}, not the one of this genesis")]
     Foreign(Digest),
     /// It was written in another format.
-    #[error("the store was written in another format")]
+    #[error("the store was written in another format: start the program that wrote it")]
     Format,
 }
 
