@@ -14,6 +14,8 @@ use crate::{protocol::Abstention, types::Digest};
 const SPARE: &str = "spare";
 /// One that is being filled.
 const UNFINISHED_SPARE: &str = "spare.unfinished";
+/// A segment that was removed: what the next spare is made of.
+const USED: &str = "spare.used";
 /// So many zeros are written at once: a vote's sync waits for no more than that.
 const ZEROS_AT_ONCE: usize = 1 << 20;
 
@@ -40,7 +42,7 @@ impl FileDisk {
     /// When it cannot be removed.
     pub fn with_spares(directory: impl Into<PathBuf>, wanted: SyncSender<()>) -> io::Result<Self> {
         let directory = directory.into();
-        for name in [SPARE, UNFINISHED_SPARE] {
+        for name in [SPARE, UNFINISHED_SPARE, USED] {
             remove_if_there(&directory.join(name))?;
         }
         Ok(Self { directory, open: None, spare_wanted: Some(wanted) })
@@ -141,7 +143,10 @@ impl Disk for FileDisk {
 
     fn remove(&mut self, segment: u64) -> io::Result<()> {
         self.open.take_if(|(number, _)| *number == segment);
-        fs::remove_file(self.path(segment))
+        match self.spare_wanted {
+            Some(_) => fs::rename(self.path(segment), self.directory.join(USED)),
+            None => fs::remove_file(self.path(segment)),
+        }
     }
 
     fn sync_directory(&mut self) -> io::Result<()> {
@@ -149,15 +154,21 @@ impl Disk for FileDisk {
     }
 }
 
-/// Makes a spare segment of `length` zeros on stable storage, where [`FileDisk::with_spares`] finds it. Takes its time:
-/// to be called on a thread that nobody waits for.
+/// Makes a spare segment of `length` zeros on stable storage, where [`FileDisk::with_spares`] finds it; of one that was
+/// removed, if there is one, which has its place on the disk and in memory already. Takes its time: to be called on a
+/// thread that nobody waits for.
 ///
 /// # Errors
 /// When the disk is full or fails. Then there is none, and segments grow as they are written.
 pub fn make_spare(directory: &Path, length: u64) -> io::Result<()> {
     let unfinished = directory.join(UNFINISHED_SPARE);
-    let filled = File::create(&unfinished).and_then(|mut file| {
+    match fs::rename(directory.join(USED), &unfinished) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let filled = File::options().write(true).create(true).truncate(false).open(&unfinished).and_then(|mut file| {
         fill(&mut file, 0, length)?;
+        file.set_len(length)?;
         file.sync_all()
     });
     if filled.is_err() {
@@ -257,5 +268,40 @@ impl DirectoryLock {
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{os::unix::fs::MetadataExt as _, sync::mpsc::sync_channel};
+
+    use super::*;
+
+    /// Its room on the disk serves again, and nothing of what it held is left (`JN-8`).
+    #[test]
+    fn spare_is_made_of_the_segment_that_was_removed() {
+        let directory = tempfile::tempdir().unwrap();
+        let (wanted, _wants) = sync_channel(1);
+        let mut disk = FileDisk::with_spares(directory.path(), wanted).unwrap();
+        make_spare(directory.path(), 10_000).unwrap();
+        let inode = |name: &str| fs::metadata(directory.path().join(name)).unwrap().ino();
+        let first = inode(SPARE);
+        disk.create(1).unwrap();
+        // One batch can be longer than a segment.
+        disk.write(1, 0, &[&[0xff; 20_000]]).unwrap();
+        disk.create(2).unwrap();
+        assert_ne!(inode("0000000002.journal"), first);
+        disk.remove(1).unwrap();
+        assert_eq!(disk.segments().unwrap(), [2]);
+        make_spare(directory.path(), 10_000).unwrap();
+        disk.create(3).unwrap();
+        assert_eq!(inode("0000000003.journal"), first);
+        assert_eq!(disk.read(3).unwrap(), vec![0; 10_000]);
+        disk.remove(2).unwrap();
+        drop(disk);
+        let (wanted, _wants) = sync_channel(1);
+        let disk = FileDisk::with_spares(directory.path(), wanted).unwrap();
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1, "only the segment that is in use");
+        drop(disk);
     }
 }

@@ -12,7 +12,7 @@
 //! | `JN-5` | Nothing that a peer sent can pass for a part of the journal's own structure. |
 //! | `JN-6` | A journal that is missing, or lacks a segment, is a fault (`OB-10`); an empty one is only ever created by name. The one that takes a lost one's place says from its first moment that nothing may be voted for. |
 //! | `JN-7` | Segments whose heights are all below the floor are removed; facts without a height are repeated at the start of each segment. A journal in steady use does not grow, and recovery reads only live segments. |
-//! | `JN-8` | Segments are filled with zeros before they are used, as far as the disk has room and somebody makes spares; a batch that does not fit begins the next. So a sync finds no metadata to write. Zeros to the end of a segment are the end of the journal, and say nothing else. |
+//! | `JN-8` | Segments are filled with zeros before they are used, as far as the disk has room and somebody makes spares, of segments that were removed if there are any; a batch that does not fit begins the next. So a sync finds no metadata to write. Zeros to the end of a segment are the end of the journal, and say nothing else. |
 //! | `JN-9` | A rotten body takes no record with it. The record comes back without it: what restricts votes is never forgotten for the sake of something that peers serve. |
 //!
 //! Records and bodies. An entry is a record with the payloads taken out of it, each of which is a body: known by its

@@ -22,7 +22,9 @@ pub enum DecodeError {
 /// # Panics
 /// If the value cannot be encoded at all (a sequence of unknown length, a failing `Serialize`), a bug of its type.
 pub fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
-    postcard::to_stdvec(value).expect("wire and disk types always encode")
+    // Measured first: a payload of many commands is not copied from one buffer to the next larger one.
+    let bytes = Vec::with_capacity(encoded_len(value));
+    postcard::to_extend(value, bytes).expect("wire and disk types always encode")
 }
 
 /// How many bytes [`encode`] gives for a value.
