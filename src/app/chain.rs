@@ -19,7 +19,7 @@ const FORMAT: &[u8] = b"format";
 const BASE: &[u8] = b"base";
 const STABLE: &[u8] = b"stable";
 /// The version of all rows. A change of any encoding or hash raises it.
-const FORMAT_VERSION: &[u8] = b"2";
+const FORMAT_VERSION: &[u8] = b"3";
 
 /// Why a store cannot be used.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]

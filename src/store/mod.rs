@@ -21,7 +21,7 @@ pub enum Table {
     Authentication,
     /// Client and sequence → the command that holds them, and what it came to.
     Replies,
-    /// Command id → height and receipt, in groups of heights.
+    /// First byte of commands' ids and group of heights → the ids and their heights.
     Fates,
     /// Height → header, certificate and payload of a committed block.
     Blocks,

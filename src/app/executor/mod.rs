@@ -17,6 +17,7 @@
 //! opened again at any height continues with the same results. So rows must hold the changes of every block executed
 //! before, applied or on top as a [`crate::store::Overlay`].
 
+mod by_id;
 mod clock;
 mod execute;
 mod lane;
@@ -26,9 +27,10 @@ mod validate;
 #[cfg(test)]
 mod tests;
 
+pub use by_id::reply_by_id;
 use bytes::Bytes;
+pub use replies::reply;
 pub(super) use replies::{Entry, remembered, restore};
-pub use replies::{reply, reply_by_id};
 
 use self::{clock::BlockClock, lane::Lanes};
 use super::{

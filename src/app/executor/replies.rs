@@ -1,19 +1,16 @@
 //! The memory of executed commands (`OB-4`).
 //!
-//! Three rows serve it. Under a command's *slot*, client and sequence: what was executed there and what it came to,
-//! which is all that is read by whoever has the command. Under a height: its entries, by which the height is forgotten
-//! `retention_heights` later. What is forgotten depends on heights alone, so all replicas agree. The digest of each
-//! remembered height is in the state root (`OB-8`). Under a command's id: the height, for clients who know nothing else.
-//!
-//! Ids are random, and a row at a random place of a large table costs a page of its own. So rows by id are small, and
-//! lie in groups of [`GROUP_HEIGHTS`], where the latest are neighbours; a question by id looks into each group.
+//! Two rows serve it. Under a command's *slot*, client and sequence: what was executed there and what it came to, which
+//! is all that is read by whoever has the command. Under a height: its entries, by which the height is forgotten
+//! `retention_heights` later, and of which [`super::by_id`] makes the way from an id to its height. What is forgotten
+//! depends on heights alone, so all replicas agree. The digest of each remembered height is in the state root (`OB-8`).
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::super::{
-    CommandView, Identified, Receipt, State, Status,
-    chain::{height_key, tip_height},
+use super::{
+    super::{CommandView, Identified, Receipt, State, Status, chain::height_key},
+    by_id,
 };
 use crate::{
     crypto::Transcript,
@@ -21,11 +18,6 @@ use crate::{
     types::{Digest, Height, codec},
 };
 
-/// How many heights share a group of [`Table::Fates`].
-const GROUP_HEIGHTS: u64 = 512;
-/// How much of an id is in its row: two commands that agree in it take 2^64 hashes to find, and then the earlier one is
-/// not found by its id.
-const ID_BYTES: usize = 16;
 /// Where the state has the digests of remembered heights.
 const NAME: &[u8] = b"receipts/";
 
@@ -58,32 +50,13 @@ impl Entry {
 }
 
 /// Where a command was executed and what it came to, while that is remembered. One look, whoever asks: of a command that
-/// came in conflict or too late nothing is known here, and [`reply_by_id`] has its receipt.
+/// came in conflict or too late nothing is known here, and [`super::reply_by_id`] has its receipt.
 ///
 /// # Panics
 /// If the row is not ours.
 pub fn reply(rows: &dyn Rows, command: &Identified) -> Option<(Height, Receipt)> {
     let held = holder(rows, &command.command().view()).filter(|held| held.id == command.id())?;
     Some((held.height, held.receipt))
-}
-
-/// The receipt of any command by its id, with its height, while that is remembered. Looks into each group of heights, the
-/// latest first: a couple of hundred rows for a command that is not there.
-///
-/// # Panics
-/// If the rows are not ours.
-pub fn reply_by_id(rows: &dyn Rows, id: &Digest) -> Option<(Height, Receipt)> {
-    let mut oldest = None;
-    rows.scan(Table::Fates, &[], &mut |key, _| {
-        oldest = key.first_chunk().map(|group| u64::from_be_bytes(*group));
-        false
-    });
-    let groups = oldest?..=tip_height(rows)?.get() / GROUP_HEIGHTS;
-    groups.rev().find_map(|group| {
-        let height = fate_height(group, &rows.get(Table::Fates, &fate(group, id))?);
-        let entries: Vec<Entry> = decode(&rows.get(Table::Receipts, &height_key(height))?);
-        entries.into_iter().find(|entry| entry.id == *id).map(|entry| (height, entry.receipt))
-    })
 }
 
 /// Which command is remembered as executed under a command's client and sequence.
@@ -93,37 +66,37 @@ pub(super) fn holder(rows: &dyn Rows, command: &CommandView<'_>) -> Option<Holde
 
 /// Remembers a command at once, so that a later one of the same block finds it.
 pub(super) fn remember(state: &mut State<'_>, height: Height, entry: &Entry) {
-    let rows = state.rows();
     if entry.is_executed() {
         let holder = Holder { id: entry.id, height, receipt: entry.receipt.clone() };
-        rows.put(Table::Replies, slot(&entry.client, entry.sequence).to_vec(), codec::encode(&holder));
+        state.rows().put(Table::Replies, slot(&entry.client, entry.sequence).to_vec(), codec::encode(&holder));
     }
-    rows.put(Table::Fates, fate_at(height, &entry.id).to_vec(), place_in_group(height).to_vec());
 }
 
 /// Closes a height: its entries by height, and their digest in the state.
 pub(super) fn close(state: &mut State<'_>, height: Height, entries: &[Entry]) {
     let row = codec::encode(entries);
     state.put_system(&name(height), digest(&row).as_bytes().to_vec());
+    put_receipts(state, height, row);
+}
+
+fn put_receipts(state: &mut State<'_>, height: Height, row: impl Into<Bytes>) {
     state.rows().put(Table::Receipts, height_key(height), row);
+    by_id::sort(state, height);
 }
 
 /// Forgets a height. Its receipts stay with its block, for those who read history.
 pub(super) fn forget(state: &mut State<'_>, height: Height) {
+    by_id::forget(state, height);
     let Some(row) = state.rows().get(Table::Receipts, &height_key(height)) else { return };
-    for entry in decode::<Vec<Entry>>(&row) {
-        let rows = state.rows();
-        if entry.is_executed() {
-            rows.delete(Table::Replies, slot(&entry.client, entry.sequence).to_vec());
-        }
-        let key = fate_at(height, &entry.id);
-        // One that was not executed may have come again since; then it is remembered from there.
-        let is_of_height = |row: Bytes| row.as_ref() == place_in_group(height);
-        if entry.is_executed() || rows.get(Table::Fates, &key).is_some_and(is_of_height) {
-            rows.delete(Table::Fates, key.to_vec());
-        }
+    for entry in decode::<Vec<Entry>>(&row).iter().filter(|entry| entry.is_executed()) {
+        state.rows().delete(Table::Replies, slot(&entry.client, entry.sequence).to_vec());
     }
     state.delete_system(&name(height));
+}
+
+/// Whether a height has not been forgotten.
+pub(super) fn is_remembered(rows: &dyn Rows, height: Height) -> bool {
+    State::new(rows).system(&name(height)).is_some()
 }
 
 /// Remembers a height that was closed elsewhere: its row of receipts, if it is the one whose digest the state has.
@@ -134,7 +107,7 @@ pub(in crate::app) fn restore(state: &mut State<'_>, height: Height, row: Bytes)
     for entry in decode::<Vec<Entry>>(&row) {
         remember(state, height, &entry);
     }
-    state.rows().put(Table::Receipts, height_key(height), row);
+    put_receipts(state, height, row);
     Some(())
 }
 
@@ -152,29 +125,6 @@ fn slot(client: &Digest, sequence: u64) -> [u8; 40] {
     slot[..32].copy_from_slice(client.as_bytes());
     slot[32..].copy_from_slice(&sequence.to_be_bytes());
     slot
-}
-
-/// The key of [`Table::Fates`] for a command of a height.
-fn fate_at(height: Height, id: &Digest) -> [u8; 8 + ID_BYTES] {
-    fate(height.get() / GROUP_HEIGHTS, id)
-}
-
-fn fate(group: u64, id: &Digest) -> [u8; 8 + ID_BYTES] {
-    let mut key = [0; 8 + ID_BYTES];
-    key[..8].copy_from_slice(&group.to_be_bytes());
-    key[8..].copy_from_slice(&id.as_bytes()[..ID_BYTES]);
-    key
-}
-
-/// What is under [`fate_at`].
-fn place_in_group(height: Height) -> [u8; 2] {
-    u16::try_from(height.get() % GROUP_HEIGHTS).expect("a group has fewer heights").to_be_bytes()
-}
-
-/// The height under a key of a group.
-fn fate_height(group: u64, row: &[u8]) -> Height {
-    let place = row.first_chunk().expect("reply rows are written by this module alone");
-    Height::new(group * GROUP_HEIGHTS + u64::from(u16::from_be_bytes(*place)))
 }
 
 /// What the state has of a height's receipts.

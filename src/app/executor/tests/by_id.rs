@@ -1,0 +1,42 @@
+//! Commands found by their ids, before and after their heights are sorted.
+
+use super::*;
+use crate::app::executor::by_id::GROUP_HEIGHTS;
+
+fn rows_by_id(chain: &Chain) -> usize {
+    let mut rows = 0;
+    chain.rows.scan(Table::Fates, &[], &mut |_, _| {
+        rows += 1;
+        true
+    });
+    rows
+}
+
+#[test]
+fn every_remembered_command_is_found_and_no_other() {
+    let retention = 2 * GROUP_HEIGHTS + 10;
+    let mut chain = Chain::of(Box::new(kv::KeyValue), Genesis { retention_heights: retention, ..genesis(1) });
+    let of = |height: u64| [1, 2, 3].map(|client| command(client, height, kv::put(&height.to_be_bytes(), b"value")));
+    // Its slot is taken: it comes again and again and is never executed, and the latest time counts.
+    let conflict = command(1, 1, kv::delete(b"another"));
+    for height in 1..=5 * GROUP_HEIGHTS {
+        let mut commands = of(height).to_vec();
+        if height % 7 == 0 && height < retention {
+            commands.push(conflict.clone());
+        }
+        chain.run(&commands);
+        if height % 29 != 0 && height % GROUP_HEIGHTS > 1 {
+            continue;
+        }
+        for earlier in 1..=height {
+            let expected = (earlier + retention > height).then_some((earlier, Status::Applied));
+            assert!(of(earlier).iter().all(|command| chain.reply(command) == expected), "{earlier} at {height}");
+        }
+        let last = height.min(retention - 1) / 7 * 7;
+        let expected = (last > 0 && last + retention > height).then_some((last, Status::Conflict));
+        assert_eq!(chain.reply(&conflict), expected, "at {height}");
+    }
+    assert!(rows_by_id(&chain) > 0);
+    chain.run_to(7 * GROUP_HEIGHTS + retention);
+    assert_eq!(rows_by_id(&chain), 0, "none is left of heights that are forgotten");
+}
