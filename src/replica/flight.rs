@@ -4,7 +4,7 @@
 //! way: commands of losing proposals are simply there again when their height is over.
 //! Limit: one payload for each height that is live or decided and not executed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::mempool::Key;
 use crate::types::Height;
@@ -20,70 +20,77 @@ pub(super) enum Stage {
     Decided,
 }
 
-/// The payloads under way.
-#[derive(Default)]
-pub(super) struct Flights {
-    heights: BTreeMap<Height, (Stage, Vec<Key>)>,
-    places: BTreeSet<(Key, Height)>,
+/// The payload of a height.
+struct Flight {
+    stage: Stage,
+    /// Of its commands, in order.
+    keys: Vec<Key>,
 }
+
+impl Flight {
+    fn carries(&self, key: Key) -> bool {
+        self.keys.binary_search(&key).is_ok()
+    }
+}
+
+/// The payloads under way.
+///
+/// Questions about a command look into each height: there are few while there is anything to propose.
+#[derive(Default)]
+pub(super) struct Flights(BTreeMap<Height, Flight>);
 
 impl Flights {
     /// Puts the commands of a height under way in place of those that were; returns all whose stage may be another.
-    pub(super) fn depart(&mut self, height: Height, stage: Stage, keys: Vec<Key>) -> Vec<Key> {
-        let mut changed = self.arrive(height);
-        changed.extend(keys.iter().copied());
-        self.places.extend(keys.iter().map(|key| (*key, height)));
-        self.heights.insert(height, (stage, keys));
+    pub(super) fn depart(&mut self, height: Height, stage: Stage, mut keys: Vec<Key>) -> Vec<Key> {
+        keys.sort_unstable();
+        let mut changed = match self.0.get_mut(&height) {
+            // What was offered is decided, mostly.
+            Some(flight) if flight.keys == keys => {
+                flight.stage = stage;
+                return keys;
+            }
+            _ => self.arrive(height),
+        };
+        changed.extend_from_slice(&keys);
+        self.0.insert(height, Flight { stage, keys });
         changed
     }
 
     /// Forgets a height; returns the commands that were under way there.
     pub(super) fn arrive(&mut self, height: Height) -> Vec<Key> {
-        let Some((_, keys)) = self.heights.remove(&height) else { return Vec::new() };
-        for key in &keys {
-            self.places.remove(&(*key, height));
-        }
-        keys
+        self.0.remove(&height).map_or_else(Vec::new, |flight| flight.keys)
     }
 
     /// Forgets what was offered and is not decided: whoever leads now offers anew. Returns the commands of it.
     pub(super) fn ground(&mut self) -> Vec<Key> {
-        let offered = self.heights.iter().filter(|(_, (stage, _))| *stage == Stage::Offered);
-        let heights: Vec<Height> = offered.map(|(height, _)| *height).collect();
-        heights.into_iter().flat_map(|height| self.arrive(height)).collect()
+        let offered = self.0.extract_if(.., |_, flight| flight.stage == Stage::Offered);
+        offered.flat_map(|(_, flight)| flight.keys).collect()
     }
 
     /// How far a command is.
     pub(super) fn stage(&self, key: Key) -> Stage {
-        self.heights_of(key)
-            .filter_map(|height| self.heights.get(&height))
-            .map(|(stage, _)| *stage)
-            .max()
-            .unwrap_or(Stage::Idle)
+        let flights = self.0.values().filter(|flight| flight.carries(key));
+        flights.map(|flight| flight.stage).max().unwrap_or(Stage::Idle)
     }
 
     /// Whether a command is under way anywhere but at `height`.
     pub(super) fn is_elsewhere(&self, key: Key, height: Height) -> bool {
-        self.heights_of(key).any(|other| other != height)
+        self.0.iter().any(|(other, flight)| *other != height && flight.carries(key))
     }
 
     /// Whether something of ours was offered for `height`.
     pub(super) fn is_offered(&self, height: Height) -> bool {
-        self.heights.get(&height).is_some_and(|(stage, keys)| *stage == Stage::Offered && !keys.is_empty())
+        self.0.get(&height).is_some_and(|flight| flight.stage == Stage::Offered && !flight.keys.is_empty())
     }
 
     /// The highest height at which anything is under way.
     pub(super) fn highest(&self) -> Option<Height> {
-        self.heights.keys().next_back().copied()
+        self.0.keys().next_back().copied()
     }
 
     /// How many heights are under way.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
-        self.heights.len()
-    }
-
-    fn heights_of(&self, key: Key) -> impl Iterator<Item = Height> + '_ {
-        self.places.range((key, Height::ZERO)..=(key, Height::new(u64::MAX))).map(|(_, height)| *height)
+        self.0.len()
     }
 }

@@ -162,17 +162,19 @@ impl Mempool {
     }
 
     /// Notes how far a command is, if it is here.
-    pub(super) fn set_stage(&mut self, key: Key, stage: Stage) {
+    pub(super) fn set_stage(&mut self, key: Key, stage: impl FnOnce() -> Stage) {
         let Some(arrival) = self.keys.get(&key).copied() else { return };
-        if let Some(entry) = self.entries.get_mut(&arrival) {
-            self.stages.remove(&(entry.stage, arrival));
-            entry.stage = stage;
-            self.stages.insert((stage, arrival));
-            if stage == Stage::Decided {
-                self.local.remove(&arrival);
-            } else if entry.source == Source::Clients {
-                self.local.insert(arrival);
-            }
+        let Some(entry) = self.entries.get_mut(&arrival) else { return };
+        let before = std::mem::replace(&mut entry.stage, stage());
+        if before == entry.stage {
+            return;
+        }
+        self.stages.remove(&(before, arrival));
+        self.stages.insert((entry.stage, arrival));
+        if entry.stage == Stage::Decided {
+            self.local.remove(&arrival);
+        } else if entry.source == Source::Clients {
+            self.local.insert(arrival);
         }
     }
 

@@ -296,7 +296,7 @@ impl Replica {
     fn on_leading(&mut self, round: u64, leader: ValidatorIndex) {
         if self.schedule.on_leading(round, leader) {
             for key in self.flights.ground() {
-                self.mempool.set_stage(key, self.flights.stage(key));
+                self.mempool.set_stage(key, || self.flights.stage(key));
             }
         }
     }
@@ -338,7 +338,7 @@ impl Replica {
             self.replies.executed(height, id, receipt, key, since);
         }
         for key in self.flights.arrive(height) {
-            self.mempool.set_stage(key, self.flights.stage(key));
+            self.mempool.set_stage(key, || self.flights.stage(key));
         }
         for late in self.mempool.expire(height) {
             self.refuse(&late.id, &Fate::Expired, out);
@@ -387,7 +387,7 @@ impl Replica {
     /// Puts commands under way in place of what was under way at that height.
     fn depart(&mut self, height: Height, stage: Stage, keys: Vec<Key>) {
         for key in self.flights.depart(height, stage, keys) {
-            self.mempool.set_stage(key, self.flights.stage(key));
+            self.mempool.set_stage(key, || self.flights.stage(key));
         }
     }
 

@@ -2,10 +2,10 @@
 //!
 //! Rules: `OB-4` (a command submitted twice has one fate; another one under the same client and sequence is refused),
 //! `RP-O2` (an outcome is told when its height is committed, not before).
-//! Limits: `tickets_max` waiting clients; [`RECENT_MAX`] and [`RECENT_BYTES_MAX`] of remembered outcomes, the oldest
-//! forgotten first: the hands look older ones up in the store before they submit.
+//! Limits: `tickets_max` waiting clients; [`RECENT_MAX`] and [`RECENT_BYTES_MAX`] of remembered outcomes, the older half
+//! forgotten at once: the hands look older ones up in the store before they submit.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     contract::{Fate, Ticket},
@@ -59,9 +59,22 @@ pub(super) struct Replies {
     waiting: BTreeMap<Digest, BTreeSet<Ticket>>,
     pending: BTreeMap<Height, Settlement>,
     pending_answers: usize,
-    recent: BTreeMap<Key, Outcome>,
-    ages: VecDeque<Key>,
-    recent_bytes: usize,
+    recent: Generation,
+    before: Generation,
+}
+
+/// Half of the outcomes that are remembered.
+#[derive(Default)]
+struct Generation {
+    outcomes: BTreeMap<Key, Outcome>,
+    /// Of their results.
+    bytes: usize,
+}
+
+impl Generation {
+    fn has_room(&self, bytes: usize) -> bool {
+        self.outcomes.len() < RECENT_MAX / 2 && self.bytes + bytes <= RECENT_BYTES_MAX / 2
+    }
 }
 
 impl Replies {
@@ -73,9 +86,8 @@ impl Replies {
             waiting: BTreeMap::new(),
             pending: BTreeMap::new(),
             pending_answers: 0,
-            recent: BTreeMap::new(),
-            ages: VecDeque::new(),
-            recent_bytes: 0,
+            recent: Generation::default(),
+            before: Generation::default(),
         }
     }
 
@@ -110,7 +122,7 @@ impl Replies {
         ticket: Option<Ticket>,
         tell: impl FnOnce(Ticket, Fate),
     ) -> Past {
-        let Some(outcome) = self.recent.get(&key) else { return Past::Unknown };
+        let Some(outcome) = self.outcome(&key) else { return Past::Unknown };
         if outcome.id != id {
             return Past::Conflict;
         }
@@ -176,23 +188,27 @@ impl Replies {
 
     /// Only what took the key is remembered under it, and only once: a conflicting or late command took nothing.
     fn remember(&mut self, key: Key, outcome: Outcome) {
-        if matches!(outcome.receipt.status, Status::Conflict | Status::Expired) || self.recent.contains_key(&key) {
+        if matches!(outcome.receipt.status, Status::Conflict | Status::Expired) || self.outcome(&key).is_some() {
             return;
         }
-        self.recent_bytes += outcome.receipt.result.len();
-        self.recent.insert(key, outcome);
-        self.ages.push_back(key);
-        while self.ages.len() > RECENT_MAX || self.recent_bytes > RECENT_BYTES_MAX {
-            let Some(oldest) = self.ages.pop_front() else { break };
-            if let Some(outcome) = self.recent.remove(&oldest) {
-                self.recent_bytes -= outcome.receipt.result.len();
-            }
+        let bytes = outcome.receipt.result.len();
+        if !self.recent.has_room(bytes) {
+            self.before = std::mem::take(&mut self.recent);
         }
+        self.recent.bytes += bytes;
+        self.recent.outcomes.insert(key, outcome);
+    }
+
+    fn outcome(&self, key: &Key) -> Option<&Outcome> {
+        self.recent.outcomes.get(key).or_else(|| self.before.outcomes.get(key))
     }
 
     /// How much is held: clients and outcomes.
     #[cfg(test)]
     pub(super) fn len(&self) -> (usize, usize) {
-        (self.tickets.len() + self.waiting.len() + self.pending_answers, self.recent.len())
+        (
+            self.tickets.len() + self.waiting.len() + self.pending_answers,
+            self.recent.outcomes.len() + self.before.outcomes.len(),
+        )
     }
 }

@@ -4,7 +4,8 @@ use bytes::Bytes;
 
 use super::{
     super::{Block, CommandView, Header, PayloadView, Receipt, State, Status, StoredBlock, chain::put_block},
-    Entry, Executed, Executor, Turn, replies,
+    Entry, Executed, Executor, Turn,
+    replies::{self, Holder},
 };
 use crate::{
     protocol::payload_root,
@@ -56,9 +57,12 @@ impl Executor {
     ) -> Vec<(Digest, Receipt)> {
         let mut entries = Vec::with_capacity(commands.len());
         let mut receipts = Vec::with_capacity(commands.len());
-        for command in commands {
+        let holders = replies::holders(state.rows(), commands);
+        for (command, held_before) in commands.iter().zip(holders) {
             let id = command.id();
-            let receipt = match self.execute_command(state, height, &id, command) {
+            // Its slot may have been taken a moment ago.
+            let holder = replies::holder_in(state.rows().changes(), command).or(held_before);
+            let receipt = match self.execute_command(state, height, (&id, holder), command) {
                 Outcome::Known(receipt) => receipt,
                 Outcome::New(receipt) => {
                     let entry = Entry::new(id, command, receipt.clone());
@@ -78,11 +82,11 @@ impl Executor {
         &self,
         state: &mut State<'_>,
         height: Height,
-        id: &Digest,
+        (id, holder): (&Digest, Option<Holder>),
         command: &CommandView<'_>,
     ) -> Outcome {
         let without = |status| Outcome::New(Receipt { status, result: Bytes::new() });
-        match replies::holder(state.rows(), command) {
+        match holder {
             Some(holder) if holder.id == *id && !planted::is("forgotten-reply") => Outcome::Known(holder.receipt),
             Some(_) if !planted::is("forgotten-reply") => without(Status::Conflict),
             None if command.expires_at_height.is_some_and(|last| last < height) => without(Status::Expired),

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     crypto::Transcript,
-    store::{Rows, Table},
+    store::{Changes, Rows, Table},
     types::{Digest, Height, codec},
 };
 
@@ -62,6 +62,42 @@ pub fn reply(rows: &dyn Rows, command: &Identified) -> Option<(Height, Receipt)>
 /// Which command is remembered as executed under a command's client and sequence.
 pub(super) fn holder(rows: &dyn Rows, command: &CommandView<'_>) -> Option<Holder> {
     Some(decode(&rows.get(Table::Replies, &slot(&command.client, command.sequence))?))
+}
+
+/// As [`holder`], if it became so by these changes.
+pub(super) fn holder_in(changes: &Changes, command: &CommandView<'_>) -> Option<Holder> {
+    let change = changes.get(Table::Replies, &slot(&command.client, command.sequence))?;
+    change.as_deref().map(decode)
+}
+
+/// As [`holder`], of each of some commands. Those of one client with sequences in a row, as a request brings them, are one
+/// look together.
+pub(super) fn holders(rows: &dyn Rows, commands: &[CommandView<'_>]) -> Vec<Option<Holder>> {
+    let place = |at: usize| (&commands[at].client, commands[at].sequence);
+    let mut order: Vec<usize> = (0..commands.len()).collect();
+    order.sort_unstable_by_key(|at| place(*at));
+    let mut holders = vec![None; commands.len()];
+    let is_in_a_row = |a: &usize, b: &usize| {
+        let ((client, sequence), (next_client, next)) = (place(*a), place(*b));
+        client == next_client && next - sequence <= 1
+    };
+    for row in order.chunk_by(is_in_a_row) {
+        let (Some(first), Some(last)) = (row.first(), row.last()) else { continue };
+        if first == last {
+            holders[*first] = holder(rows, &commands[*first]);
+            continue;
+        }
+        let slot = |at: usize| slot(place(at).0, place(at).1);
+        let (mut rest, end) = (row.iter().copied().peekable(), slot(*last));
+        rows.scan(Table::Replies, &slot(*first), &mut |key, held| {
+            while rest.next_if(|at| slot(*at).as_slice() < key).is_some() {}
+            while let Some(at) = rest.next_if(|at| slot(*at).as_slice() == key) {
+                holders[at] = Some(decode(held));
+            }
+            key < end.as_slice()
+        });
+    }
+    holders
 }
 
 /// Remembers a command at once, so that a later one of the same block finds it.

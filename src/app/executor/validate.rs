@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use super::{
     super::{CommandView, PayloadView},
-    Executor, replies,
+    Executor,
+    replies::{self, Holder},
 };
 use crate::{
     crypto::Check,
@@ -44,7 +45,10 @@ impl Executor {
         if self.tip.height < settled {
             return Verdict::Undecided;
         }
-        if payload.commands.iter().any(|command| self.was_executed(rows, height, settled, command)) {
+        let holders = replies::holders(rows, &payload.commands);
+        let mut held =
+            payload.commands.iter().zip(&holders).filter_map(|(command, holder)| Some((command, holder.as_ref()?)));
+        if held.any(|(command, holder)| self.was_executed(height, settled, command, holder)) {
             return Verdict::Invalid;
         }
         if self.are_signed(&payload.commands, hold) { Verdict::Valid } else { Verdict::Invalid }
@@ -70,11 +74,9 @@ impl Executor {
 
     /// Whether a command was executed at or below `settled`, according to every state from there up to the one below
     /// `height`: rows that some of these have forgotten already do not count.
-    fn was_executed(&self, rows: &dyn Rows, height: Height, settled: Height, command: &CommandView<'_>) -> bool {
-        replies::holder(rows, command).is_some_and(|holder| {
-            holder.height <= settled
-                && holder.height.plus(self.limits.retention_heights) >= height
-                && holder.id == command.id()
-        })
+    fn was_executed(&self, height: Height, settled: Height, command: &CommandView<'_>, holder: &Holder) -> bool {
+        holder.height <= settled
+            && holder.height.plus(self.limits.retention_heights) >= height
+            && holder.id == command.id()
     }
 }

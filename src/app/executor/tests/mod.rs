@@ -418,6 +418,22 @@ proptest! {
         prop_assert_eq!(heights as u64, tip.get().min(RETENTION));
     }
 
+    /// Looking for many commands together finds what looking for each finds.
+    #[test]
+    fn holders_are_those_of_each(
+        blocks in vec(vec(any_command(), 0..6), 1..20),
+        asked in vec((0u8..4, 0u64..12), 0..30),
+    ) {
+        let mut chain = Chain::new(1);
+        for commands in blocks {
+            chain.run(&commands);
+        }
+        let asked: Vec<_> = asked.iter().map(|(client, sequence)| command(*client, *sequence, Bytes::new())).collect();
+        let views: Vec<_> = asked.iter().map(Command::view).collect();
+        let each: Vec<_> = views.iter().map(|view| replies::holder(&chain.rows, view)).collect();
+        prop_assert_eq!(replies::holders(&chain.rows, &views), each);
+    }
+
     /// `SL-V5`: how far a replica has executed, between settled and just below, does not change its vote.
     #[test]
     fn verdict_depends_on_the_settled_state_alone(
