@@ -31,7 +31,9 @@ const KEEP_FREED: (&str, &str) = ("MIMALLOC_PURGE_DELAY", "10000");
 #[command(after_help = "Examples:
   thalweg start --config chain/node0/node.toml
   THALWEG__HTTP__LISTEN=0.0.0.0:8700 thalweg start --config node.toml --set log.level=debug
-  thalweg start --config node.toml --rejoin     # after its vote journal was lost")]
+  thalweg start --config node.toml --rejoin     # after its vote journal was lost
+
+MIMALLOC_PURGE_DELAY says for how many milliseconds freed memory is kept (10000).")]
 pub(super) struct Arguments {
     /// The node's configuration, as `genesis` writes it.
     #[arg(long, value_name = "FILE")]

@@ -40,6 +40,23 @@ fn sigterm_under_load_ends_in_order_within_two_seconds() {
     audit(cluster, outcome);
 }
 
+/// It begins once more for that, as the same process; whoever has set it himself is left alone.
+#[test]
+fn a_node_keeps_freed_memory_for_longer() {
+    let mut cluster = Cluster::start(&[]);
+    let delay = |cluster: &Cluster| {
+        let environment = std::fs::read(format!("/proc/{}/environ", cluster.nodes[0].pid)).unwrap();
+        let mut set = environment.split(|byte| *byte == 0).map(String::from_utf8_lossy);
+        set.find_map(|set| Some(set.strip_prefix("MIMALLOC_PURGE_DELAY=")?.to_owned()))
+    };
+    assert_eq!(delay(&cluster).as_deref(), Some("10000"));
+    cluster.kill(&[0]);
+    cluster.spawn(&[0], &[("MIMALLOC_PURGE_DELAY", "500")]);
+    cluster.wait_until_ready(&[0]);
+    assert_eq!(delay(&cluster).as_deref(), Some("500"));
+    cluster.stop();
+}
+
 #[test]
 fn sigterm_answers_those_who_wait_for_what_cannot_come() {
     let mut cluster = Cluster::start(&[]);
