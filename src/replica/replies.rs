@@ -63,7 +63,7 @@ pub(super) struct Replies {
     before: Generation,
 }
 
-/// Half of the outcomes that are remembered.
+/// Half of the outcomes that are remembered. A result that would not fit is not: the store has it.
 #[derive(Default)]
 struct Generation {
     outcomes: BTreeMap<Key, Outcome>,
@@ -192,6 +192,9 @@ impl Replies {
             return;
         }
         let bytes = outcome.receipt.result.len();
+        if bytes > RECENT_BYTES_MAX / 2 {
+            return;
+        }
         if !self.recent.has_room(bytes) {
             self.before = std::mem::take(&mut self.recent);
         }

@@ -22,7 +22,7 @@ pub enum Table {
     /// Client and sequence → the command that holds them, and what it came to.
     Replies,
     /// First byte of commands' ids and group of heights → the ids and their heights.
-    Fates,
+    Ids,
     /// Height → header, certificate and payload of a committed block.
     Blocks,
     /// Height → receipts of its commands.
@@ -37,7 +37,7 @@ impl Table {
 
     /// All of them.
     pub const ALL: [Self; Self::COUNT] =
-        [Self::State, Self::Authentication, Self::Replies, Self::Fates, Self::Blocks, Self::Receipts, Self::Meta];
+        [Self::State, Self::Authentication, Self::Replies, Self::Ids, Self::Blocks, Self::Receipts, Self::Meta];
 
     /// Its place in [`Self::ALL`].
     const fn position(self) -> usize {
@@ -45,7 +45,7 @@ impl Table {
             Self::State => 0,
             Self::Authentication => 1,
             Self::Replies => 2,
-            Self::Fates => 3,
+            Self::Ids => 3,
             Self::Blocks => 4,
             Self::Receipts => 5,
             Self::Meta => 6,
@@ -58,7 +58,7 @@ impl Table {
             Self::State => "state",
             Self::Authentication => "authentication",
             Self::Replies => "replies",
-            Self::Fates => "fates",
+            Self::Ids => "ids",
             Self::Blocks => "blocks",
             Self::Receipts => "receipts",
             Self::Meta => "meta",

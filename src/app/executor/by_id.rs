@@ -33,7 +33,7 @@ pub fn reply_by_id(rows: &dyn Rows, id: &Digest) -> Option<(Height, Receipt)> {
     let unsorted = first_of(group_of(tip + 1))..=tip;
     let mut sorted = Vec::new();
     let (first, rest) = id.as_bytes()[..ID_BYTES].split_first()?;
-    rows.scan(Table::Fates, &[*first], &mut |key, items| {
+    rows.scan(Table::Ids, &[*first], &mut |key, items| {
         let Some(group) = key.strip_prefix(&[*first]).and_then(|group| group.first_chunk()) else { return false };
         let (items, _) = items.as_chunks::<ID_BYTES>();
         let found = &items[items.partition_point(|item| item[..rest.len()] < *rest)..];
@@ -64,7 +64,7 @@ pub(super) fn sort(state: &mut State<'_>, last: Height) {
     items.sort_unstable();
     for alike in items.chunk_by(|a, b| a[0] == b[0]) {
         let row: Vec<u8> = alike.iter().flat_map(|item| &item[1..]).copied().collect();
-        rows.put(Table::Fates, row_key(alike[0][0], group).to_vec(), row);
+        rows.put(Table::Ids, row_key(alike[0][0], group).to_vec(), row);
     }
 }
 
@@ -72,7 +72,7 @@ pub(super) fn sort(state: &mut State<'_>, last: Height) {
 pub(super) fn forget(state: &mut State<'_>, last: Height) {
     if ends_group(last) {
         for first in 0..=u8::MAX {
-            state.rows().delete(Table::Fates, row_key(first, group_of(last.get())).to_vec());
+            state.rows().delete(Table::Ids, row_key(first, group_of(last.get())).to_vec());
         }
     }
 }

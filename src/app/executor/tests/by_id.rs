@@ -3,15 +3,6 @@
 use super::*;
 use crate::app::executor::by_id::GROUP_HEIGHTS;
 
-fn rows_by_id(chain: &Chain) -> usize {
-    let mut rows = 0;
-    chain.rows.scan(Table::Fates, &[], &mut |_, _| {
-        rows += 1;
-        true
-    });
-    rows
-}
-
 #[test]
 fn every_remembered_command_is_found_and_no_other() {
     let retention = 2 * GROUP_HEIGHTS + 10;
@@ -36,7 +27,7 @@ fn every_remembered_command_is_found_and_no_other() {
         let expected = (last > 0 && last + retention > height).then_some((last, Status::Conflict));
         assert_eq!(chain.reply(&conflict), expected, "at {height}");
     }
-    assert!(rows_by_id(&chain) > 0);
+    assert!(count(&chain, Table::Ids) > 0);
     chain.run_to(7 * GROUP_HEIGHTS + retention);
-    assert_eq!(rows_by_id(&chain), 0, "none is left of heights that are forgotten");
+    assert_eq!(count(&chain, Table::Ids), 0, "none is left of heights that are forgotten");
 }
