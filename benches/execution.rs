@@ -16,7 +16,7 @@ use thalweg::{
     config::{ApplicationName, ClientSignatures, Genesis},
     crypto::{SecretKey, Transcript},
     protocol::{Certificate, ProtocolName},
-    store::{Changes, MemoryRows, Table},
+    store::{Changes, MemoryRows, Rows, Table},
     types::{CrashModel, Digest, Height, Power, Validator, ValidatorIndex, codec},
 };
 
@@ -101,9 +101,17 @@ impl Chain {
     fn prune(&mut self) {
         let old = tip_height(&self.rows).map_or(Height::ZERO, |tip| tip.minus(RETENTION + 1));
         let mut changes = Changes::default();
+        let old = old.get().to_be_bytes();
         for table in [Table::Blocks, Table::Receipts] {
-            changes.delete(table, Bytes::copy_from_slice(&old.get().to_be_bytes()));
+            changes.delete(table, Bytes::copy_from_slice(&old));
         }
+        self.rows.scan(Table::Payloads, &old, &mut |key, _| {
+            let is_old = key.starts_with(&old);
+            if is_old {
+                changes.delete(Table::Payloads, Bytes::copy_from_slice(key));
+            }
+            is_old
+        });
         self.rows.apply(changes);
     }
 }

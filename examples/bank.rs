@@ -44,10 +44,10 @@ impl Application for Bank {
         let Some((from, to, amount)) = parse(body) else { return refused("no transfer") };
         if from != "bank" {
             let Some(rest) = balance(state, from).checked_sub(amount) else { return refused("not enough money") };
-            state.put(from.as_bytes(), rest.to_be_bytes().to_vec());
+            state.put(from.as_bytes(), rest.to_be_bytes());
         }
         let sum = balance(state, to).saturating_add(amount);
-        state.put(to.as_bytes(), sum.to_be_bytes().to_vec());
+        state.put(to.as_bytes(), sum.to_be_bytes());
         Receipt { status: Status::Applied, result: "done".into() }
     }
 

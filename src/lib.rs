@@ -40,7 +40,7 @@
 //!     fn execute(&self, state: &mut State<'_>, _height: Height, _body: &[u8]) -> Receipt {
 //!         let count = state.get(b"count").and_then(|text| std::str::from_utf8(&text).ok()?.parse().ok());
 //!         let count = count.map_or(0, |count: u64| count + 1).to_string();
-//!         state.put(b"count", count.clone());
+//!         state.put(b"count", &count);
 //!         Receipt { status: Status::Applied, result: count.into() }
 //!     }
 //!     fn query(&self, state: &State<'_>, _: &[u8]) -> Result<Option<bytes::Bytes>, CheckError> {

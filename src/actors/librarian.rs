@@ -77,14 +77,15 @@ mod tests {
     }
 
     impl Rows for Slow {
-        fn get(&self, _: Table, _: &[u8]) -> Option<Bytes> {
+        fn get(&self, table: Table, _: &[u8]) -> Option<Bytes> {
+            if table == Table::Blocks {
+                self.began.send(()).unwrap();
+                let _ = self.may_end.lock().unwrap().recv();
+            }
             None
         }
 
-        fn scan(&self, _: Table, _: &[u8], _: &mut dyn FnMut(&[u8], &[u8]) -> bool) {
-            self.began.send(()).unwrap();
-            let _ = self.may_end.lock().unwrap().recv();
-        }
+        fn scan(&self, _: Table, _: &[u8], _: &mut dyn FnMut(&[u8], &[u8]) -> bool) {}
     }
 
     #[test]

@@ -4,11 +4,12 @@
 //! not write: the store checks its own pages, so that is a bug or a foreign file, and nothing true can be said.
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
-use super::{Header, Receipt, StoredBlock, executor::Entry};
+use super::{Block, Header, Receipt, StoredBlock, executor::Entry, payload_rows};
 use crate::{
     config::Genesis,
-    protocol::StableCheckpoint,
+    protocol::{Certificate, StableCheckpoint},
     store::{Changes, Rows, Table},
     types::{Digest, Height, codec},
 };
@@ -19,7 +20,16 @@ const FORMAT: &[u8] = b"format";
 const BASE: &[u8] = b"base";
 const STABLE: &[u8] = b"stable";
 /// The version of all rows. A change of any encoding or hash raises it.
-const FORMAT_VERSION: &[u8] = b"3";
+const FORMAT_VERSION: &[u8] = b"4";
+
+/// A row of [`Table::Blocks`]; the payload is in rows of its own.
+#[derive(Serialize, Deserialize)]
+struct BlockRow {
+    header: Header,
+    instance: Digest,
+    certificate: Certificate,
+    payload_bytes: u32,
+}
 
 /// Why a store cannot be used.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -74,7 +84,7 @@ pub fn headers(rows: &dyn Rows, count: usize) -> Vec<Header> {
 /// If the row is not ours.
 pub fn header(rows: &dyn Rows, height: Height) -> Option<Header> {
     let row = rows.get(Table::Blocks, &height_key(height))?;
-    // The header comes first in every row, so the payload behind it is not touched.
+    // The header comes first in every row, and is all there is below a restored state.
     Some(codec::decode_front(&row).expect("block rows are written by the executor alone"))
 }
 
@@ -105,7 +115,10 @@ pub fn stored_block(rows: &dyn Rows, height: Height) -> Option<StoredBlock> {
         return None;
     }
     let row = rows.get(Table::Blocks, &height_key(height))?;
-    Some(codec::decode(&row).expect("block rows are written by the executor alone"))
+    let BlockRow { header, instance, certificate, payload_bytes } =
+        codec::decode(&row).expect("block rows are written by the executor alone");
+    let payload = payload_rows::read(rows, height, 0..payload_bytes as usize).expect("a block has its payload");
+    Some(StoredBlock { header, instance, block: Block { height, payload, certificate } })
 }
 
 /// The ids and outcomes of the commands first executed at a height, in order.
@@ -126,10 +139,17 @@ pub(super) fn put_genesis(changes: &mut Changes, chain: &Digest, header: &Header
     put_tip(changes, Height::ZERO);
 }
 
-/// Writes a block and makes it the tip.
-pub(super) fn put_block(changes: &mut Changes, block: &StoredBlock) {
-    changes.put(Table::Blocks, height_key(block.header.height), codec::encode(block));
-    put_tip(changes, block.header.height);
+/// Writes a block, whose payload has been put already, and makes it the tip.
+pub(super) fn put_block(changes: &mut Changes, header: &Header, instance: Digest, block: &Block) {
+    let payload_bytes = u32::try_from(block.payload.len()).expect("a payload has at most four gigabytes");
+    let (header, certificate) = (header.clone(), block.certificate.clone());
+    let height = header.height;
+    changes.put(
+        Table::Blocks,
+        height_key(height),
+        codec::encode(&BlockRow { header, instance, certificate, payload_bytes }),
+    );
+    put_tip(changes, height);
 }
 
 /// Writes a header whose block is not here.

@@ -182,8 +182,8 @@ pub struct Block {
     pub certificate: Certificate,
 }
 
-/// A block as it is stored once it is executed (a row of [`crate::store::Table::Blocks`]).
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+/// A block as it is stored once it is executed.
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct StoredBlock {
     /// What its execution gave.
     pub header: Header,

@@ -61,12 +61,12 @@ impl Application for KeyValue {
     fn execute(&self, state: &mut State<'_>, _height: Height, body: &[u8]) -> Receipt {
         let existed = match parse(body) {
             Ok(Body::Put { key, value }) => {
-                let existed = state.get(key).is_some();
-                state.put(key, Bytes::copy_from_slice(value));
+                let existed = state.contains(key);
+                state.put(key, value);
                 existed
             }
             Ok(Body::Delete { key }) => {
-                let existed = state.get(key).is_some();
+                let existed = state.contains(key);
                 if existed {
                     state.delete(key);
                 }

@@ -11,6 +11,7 @@ mod encoding;
 mod executor;
 pub mod kv;
 pub mod noop;
+mod payload_rows;
 mod signature;
 mod snapshot;
 mod state;

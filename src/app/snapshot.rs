@@ -1,7 +1,7 @@
 //! A state on its way into another store, from whose height a replica goes on without the blocks below.
 //!
 //! Read by those who serve snapshots, and written by those who restore one; which checkpoint it is, and why anyone
-//! must believe in that, is the caller's. What is sent is the rows of [`Table::State`] and the receipts of remembered
+//! must believe in that, is the caller's. What is sent is the values of the state and the receipts of remembered
 //! heights; all else follows from them. Nothing in it is believed: the rows must give the checkpoint's state root
 //! (`OB-8`), the state holds a digest of each height's receipts, and the headers hang together by their hashes.
 
@@ -27,7 +27,7 @@ const PIECE_BYTES: usize = 1 << 20;
 /// A part of a state.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Piece {
-    /// Rows of the state, in key order.
+    /// Keys and values of the state, in the order of its rows.
     Rows(Vec<(Bytes, Bytes)>),
     /// What the commands of remembered heights came to, in height order, after all rows.
     Receipts(Vec<(Height, Bytes)>),
@@ -75,20 +75,26 @@ impl<'a> Pieces<'a> {
         let tip = tip_height(rows).unwrap_or(Height::ZERO);
         Self { rows, remembered: tip.minus(genesis.retention_heights).next(), at: Cursor::Rows(Vec::new()) }
     }
+}
 
-    /// Rows of a table from a key on, as many as fit, and where the next ones begin.
-    fn read(&self, table: Table, from: &[u8]) -> (Vec<(Bytes, Bytes)>, Option<Vec<u8>>) {
-        let (mut read, mut bytes, mut next) = (Vec::new(), 0, None);
-        self.rows.scan(table, from, &mut |key, value| {
-            if bytes >= PIECE_BYTES {
-                next = Some(key.to_vec());
-                return false;
-            }
-            bytes += key.len() + value.len();
-            read.push((Bytes::copy_from_slice(key), Bytes::copy_from_slice(value)));
-            true
-        });
-        (read, next)
+/// As many rows as fit, and where the next ones begin.
+#[derive(Default)]
+struct Filling {
+    rows: Vec<(Bytes, Bytes)>,
+    bytes: usize,
+    next: Option<Vec<u8>>,
+}
+
+impl Filling {
+    /// Takes a row unless it is full.
+    fn take(&mut self, key: &[u8], value: Bytes) -> bool {
+        if self.bytes >= PIECE_BYTES {
+            self.next = Some(key.to_vec());
+            return false;
+        }
+        self.bytes += key.len() + value.len();
+        self.rows.push((Bytes::copy_from_slice(key), value));
+        true
     }
 }
 
@@ -98,12 +104,16 @@ impl Iterator for Pieces<'_> {
     fn next(&mut self) -> Option<Piece> {
         match &self.at {
             Cursor::Rows(from) => {
-                let (rows, next) = self.read(Table::State, from);
+                let mut filling = Filling::default();
+                State::new(self.rows).scan_all(from, &mut |key, value| filling.take(key, value));
+                let Filling { rows, next, .. } = filling;
                 self.at = next.map_or_else(|| Cursor::Receipts(height_key(self.remembered).to_vec()), Cursor::Rows);
                 Some(Piece::Rows(rows))
             }
             Cursor::Receipts(from) => {
-                let (rows, next) = self.read(Table::Receipts, from);
+                let mut filling = Filling::default();
+                self.rows.scan(Table::Receipts, from, &mut |key, row| filling.take(key, Bytes::copy_from_slice(row)));
+                let Filling { rows, next, .. } = filling;
                 self.at = next.map_or(Cursor::End, Cursor::Receipts);
                 let height = |key: &Bytes| key.first_chunk().map(|key| Height::new(u64::from_be_bytes(*key)));
                 Some(Piece::Receipts(rows.into_iter().filter_map(|(key, row)| Some((height(&key)?, row))).collect()))
@@ -177,7 +187,7 @@ impl Restore {
                         return Err(BadSnapshot::Order);
                     }
                     self.last_key = Some(key.clone());
-                    state.rows().put(Table::State, key, value);
+                    state.put_any(key, value);
                 }
                 let (root, changes) = state.seal(&mut self.crown);
                 self.root = root;

@@ -1,25 +1,23 @@
 //! Reading the chain for peers, and for our own next life.
 
 use crate::{
-    app::{self, Block, Header, StoredBlock},
+    app::{self, Block, Header},
     config::Genesis,
-    store::{Rows, Table},
+    store::Rows,
     types::{Height, codec},
 };
 
 /// Stored blocks from a height on, consecutive, as many as fit into `bytes_max`, at least one if it is there.
 pub fn blocks_from(rows: &dyn Rows, from: Height, bytes_max: usize) -> Vec<Block> {
-    let (mut blocks, mut bytes, mut expected) = (Vec::new(), 0, from);
-    rows.scan(Table::Blocks, &from.get().to_be_bytes(), &mut |_, row| {
-        let Ok(stored) = codec::decode::<StoredBlock>(row) else { return false };
-        bytes += row.len();
-        if stored.block.height != expected || (bytes > bytes_max && !blocks.is_empty()) {
-            return false;
+    let (mut blocks, mut bytes, mut height) = (Vec::new(), 0, from);
+    while let Some(stored) = app::stored_block(rows, height) {
+        bytes += codec::encoded_len(&stored.block);
+        if bytes > bytes_max && !blocks.is_empty() {
+            break;
         }
-        expected = expected.next();
         blocks.push(stored.block);
-        true
-    });
+        height = height.next();
+    }
     blocks
 }
 

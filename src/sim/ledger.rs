@@ -32,7 +32,7 @@ impl Application for Ledger {
         let account = [b"executed/".as_slice(), body].concat();
         let times = 1 + state.get(&account).map_or(0, |row| times(&row));
         let row = Bytes::copy_from_slice(&times.to_be_bytes());
-        state.put(&account, row.clone());
+        state.put(&account, &row);
         Receipt { result: row, ..receipt }
     }
 

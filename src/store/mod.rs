@@ -15,7 +15,8 @@ pub use overlay::Overlay;
 /// The tables. Keys of heights are big-endian, so that rows are in height order.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Table {
-    /// The application's state, and the runtime's own rows of it under reserved prefixes.
+    /// Keys of the application's state, and the runtime's own under reserved prefixes → their values, or where in a
+    /// payload these lie.
     State,
     /// Hashes that authenticate [`Table::State`].
     Authentication,
@@ -23,8 +24,10 @@ pub enum Table {
     Replies,
     /// First byte of commands' ids and group of heights → the ids and their heights.
     Ids,
-    /// Height → header, certificate and payload of a committed block.
+    /// Height → header and certificate of a committed block.
     Blocks,
+    /// Height and number → a part of a committed block's payload.
+    Payloads,
     /// Height → receipts of its commands.
     Receipts,
     /// A few single rows: the last committed height, the chain, the format version.
@@ -33,11 +36,19 @@ pub enum Table {
 
 impl Table {
     /// How many there are.
-    const COUNT: usize = 7;
+    const COUNT: usize = 8;
 
     /// All of them.
-    pub const ALL: [Self; Self::COUNT] =
-        [Self::State, Self::Authentication, Self::Replies, Self::Ids, Self::Blocks, Self::Receipts, Self::Meta];
+    pub const ALL: [Self; Self::COUNT] = [
+        Self::State,
+        Self::Authentication,
+        Self::Replies,
+        Self::Ids,
+        Self::Blocks,
+        Self::Payloads,
+        Self::Receipts,
+        Self::Meta,
+    ];
 
     /// Its place in [`Self::ALL`].
     const fn position(self) -> usize {
@@ -47,8 +58,9 @@ impl Table {
             Self::Replies => 2,
             Self::Ids => 3,
             Self::Blocks => 4,
-            Self::Receipts => 5,
-            Self::Meta => 6,
+            Self::Payloads => 5,
+            Self::Receipts => 6,
+            Self::Meta => 7,
         }
     }
 
@@ -60,6 +72,7 @@ impl Table {
             Self::Replies => "replies",
             Self::Ids => "ids",
             Self::Blocks => "blocks",
+            Self::Payloads => "payloads",
             Self::Receipts => "receipts",
             Self::Meta => "meta",
         }

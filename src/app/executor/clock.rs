@@ -36,7 +36,7 @@ impl BlockClock {
     pub fn take(&mut self, state: &mut State<'_>, proposer: ValidatorIndex, proposed_at_ms: u64) {
         if let (Some(member), Some(sample)) = (self.set.get(proposer), self.samples.get_mut(proposer.position())) {
             *sample = proposed_at_ms;
-            state.put_system(&name(&member.public_key), proposed_at_ms.to_be_bytes().to_vec());
+            state.put_system(&name(&member.public_key), proposed_at_ms.to_be_bytes());
         }
     }
 

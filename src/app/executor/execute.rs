@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::{
-    super::{Block, CommandView, Header, PayloadView, Receipt, State, Status, StoredBlock, chain::put_block},
+    super::{Block, CommandView, Header, PayloadView, Receipt, State, Status, chain::put_block},
     Entry, Executed, Executor, Turn,
     replies::{self, Holder},
 };
@@ -21,7 +21,7 @@ impl Executor {
     pub fn execute(&mut self, rows: &dyn Rows, block: &Block, instance: Digest) -> Executed {
         assert_eq!(block.height, self.tip.height.next(), "blocks are executed in height order");
         let height = block.height;
-        let mut state = State::new(rows);
+        let mut state = State::executing(rows, height, &block.payload);
         if height.get() > self.limits.retention_heights {
             replies::forget(&mut state, height.minus(self.limits.retention_heights));
         }
@@ -43,7 +43,7 @@ impl Executor {
             time_ms: self.clock.median().max(self.tip.time_ms),
             state_root,
         };
-        put_block(&mut changes, &StoredBlock { header: header.clone(), instance, block: block.clone() });
+        put_block(&mut changes, &header, instance, block);
         self.tip = header.clone();
         self.tip_hash = header.hash();
         Executed { header, receipts, turn: Turn { missed, next }, changes }

@@ -111,7 +111,7 @@ pub(super) fn remember(state: &mut State<'_>, height: Height, entry: &Entry) {
 /// Closes a height: its entries by height, and their digest in the state.
 pub(super) fn close(state: &mut State<'_>, height: Height, entries: &[Entry]) {
     let row = codec::encode(entries);
-    state.put_system(&name(height), digest(&row).as_bytes().to_vec());
+    state.put_system(&name(height), digest(&row).as_bytes());
     put_receipts(state, height, row);
 }
 

@@ -108,6 +108,34 @@ proptest! {
     }
 }
 
+/// What a command brought along is read from its block, and counts in the root as a value of its own does.
+#[test]
+fn a_long_value_of_the_block_is_not_stored_again() {
+    let payload: Bytes = (0..40_000_u32).map(|at| u8::try_from(at % 251).unwrap()).collect();
+    let written = [(b"in one part", 10..810), (b"over parts!", 100..39_900), (b"short value", 7..20)];
+    let mut rows = MemoryRows::default();
+    let mut state = State::executing(&rows, Height::FIRST, &payload);
+    let mut model = Model::new();
+    for (key, range) in &written {
+        state.put(*key, &payload[range.clone()]);
+        state.keep();
+        model.insert(key.to_vec(), payload[range.clone()].to_vec());
+        assert_eq!(state.get(*key).as_ref(), Some(&payload.slice(range.clone())));
+    }
+    let copy = payload[..500].to_vec();
+    state.put(b"a copy", &copy);
+    model.insert(b"a copy".to_vec(), copy);
+    let (root, changes) = state.finish();
+    assert_eq!(root, made_at_once(&model).0);
+    let lengths: Vec<usize> =
+        changes.range(Table::State, &[]).filter_map(|(_, row)| row.as_ref().map(Bytes::len)).collect();
+    assert_eq!(lengths, [501, 17, 17, 14]);
+    rows.apply(changes);
+    let mut read = Model::new();
+    State::new(&rows).scan(b"", &mut |key, value| read.insert(key.to_vec(), value.to_vec()).is_none());
+    assert_eq!(read, model);
+}
+
 /// No other proof with one field changed leads to the root.
 fn mutants_fail(proof: &Proof, root: &Digest, key: &[u8]) -> Result<(), TestCaseError> {
     let flipped = |digest: &Digest| {

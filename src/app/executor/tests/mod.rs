@@ -209,7 +209,7 @@ impl Application for Fickle {
 
     fn execute(&self, state: &mut State<'_>, _height: Height, body: &[u8]) -> Receipt {
         state.delete(b"genesis");
-        state.put(b"k", Bytes::copy_from_slice(body));
+        state.put(b"k", body);
         state.put(body, "seen");
         let status = if body.starts_with(b"!") { Status::Conflict } else { Status::Applied };
         Receipt { status, result: Bytes::copy_from_slice(body) }

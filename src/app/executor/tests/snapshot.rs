@@ -7,12 +7,18 @@ use crate::{
     types::BoundedVec,
 };
 
-/// A chain that has forgotten some heights and remembers others, and the checkpoint of its tip.
+fn key(sequence: u64) -> Vec<u8> {
+    [b"key", &sequence.to_be_bytes()[..]].concat()
+}
+
+/// A chain that has forgotten some heights and remembers others, with short values and with long ones, which are stored
+/// in their blocks alone; and the checkpoint of its tip.
 fn chain() -> (Chain, StableCheckpoint) {
     let mut chain = Chain::new(1);
     for sequence in 0..3 * RETENTION {
-        let key = [b"key", &sequence.to_be_bytes()[..]].concat();
-        chain.run(&[command(1, sequence, kv::put(&key, b"value")), command(1, sequence, kv::delete(b"conflict"))]);
+        let value = vec![b'v'; if sequence % 3 == 0 { 800 } else { 5 }];
+        let put = command(1, sequence, kv::put(&key(sequence), &value));
+        chain.run(&[put, command(1, sequence, kv::delete(b"conflict"))]);
     }
     let tip = chain.executor.tip();
     let checkpoint = Checkpoint { height: tip.height, header: tip.hash(), state_root: tip.state_root };
@@ -51,6 +57,8 @@ fn a_restored_state_goes_on_as_the_one_it_is_of() {
     assert_eq!((copy.executor.tip(), base_height(&copy.rows)), (original.executor.tip(), base));
     assert_eq!(copy.executor.owners(), original.executor.owners());
     assert_eq!(count(&copy, Table::Replies), count(original, Table::Replies));
+    let values = |chain: &Chain| (0..3 * RETENTION).map(|sequence| chain.value(&key(sequence))).collect::<Vec<_>>();
+    assert_eq!(values(&copy), values(original));
     let known = command(1, 3 * RETENTION - 1, kv::put(b"key", b"another"));
     for sequence in 3 * RETENTION - 2..6 * RETENTION {
         let commands = [known.clone(), command(1, sequence, kv::put(b"key", b"later"))];
