@@ -322,10 +322,11 @@ fn admit(ports: &Ports, from: Peer, commands: Vec<Command>) {
     let rows = ports.reader.snapshot();
     let verdicts = ports.signatures.verdicts(commands.iter());
     let signed = commands.into_iter().zip(verdicts).filter(|(_, verdict)| verdict.is_ok());
-    let is_news = |command: &Identified| {
-        ports.app.check(&command.command().body).is_ok() && app::reply(&*rows, command).is_none()
-    };
-    let commands = signed.map(|(command, _)| Identified::from(command)).filter(is_news).collect();
+    let sound = signed.map(|(command, _)| command).filter(|command| ports.app.check(&command.body).is_ok());
+    let commands: Vec<Identified> = sound.map(Identified::from).collect();
+    let replies = app::replies(&*rows, &commands);
+    let news = commands.into_iter().zip(replies).filter(|(_, reply)| reply.is_none());
+    let commands = news.map(|(command, _)| command).collect();
     ports.replica.insist(replica::Tell(Input::Forwarded { from, commands }));
 }
 

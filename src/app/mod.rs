@@ -21,7 +21,7 @@ pub use chain::{
     StoreError, base_checkpoint, base_height, check_store, header, headers, receipts, stored_block, tip_height,
 };
 pub use command::{Block, Command, CommandView, Header, Identified, Payload, PayloadView, StoredBlock};
-pub use executor::{Executed, Executor, Turn, reply, reply_by_id};
+pub use executor::{Executed, Executor, Turn, replies, reply_by_id};
 pub use signature::{SignatureError, Signing};
 pub use snapshot::{BadSnapshot, Piece, Pieces, Restore};
 pub use state::{BadProof, Leaf, Level, Proof, State, hash_value, prove};

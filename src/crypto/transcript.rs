@@ -4,51 +4,81 @@ use serde::{Deserialize, Serialize};
 
 use crate::types::{Digest, Signature, ValidatorIndex};
 
+/// What is gathered before it is hashed: BLAKE3's chunk.
+const SHORT_BYTES: usize = 1024;
+
 /// A domain-separated digest under construction. Fields are framed by their length, so no two different lists of
 /// fields hash the same bytes.
 #[derive(Clone)]
-pub struct Transcript(blake3::Hasher);
+pub struct Transcript(Added);
+
+/// Most transcripts are short: they are hashed in one go at their end. A hasher is two kilobytes, and goes from field to
+/// field.
+#[derive(Clone)]
+enum Added {
+    Short(Vec<u8>),
+    Long(Box<blake3::Hasher>),
+}
 
 impl Transcript {
     /// Starts a digest in a domain, by convention `"thalweg <what> v<n>"`.
     pub fn new(domain: &str) -> Self {
-        Self(blake3::Hasher::new()).bytes(domain.as_bytes())
+        Self(Added::Short(Vec::with_capacity(SHORT_BYTES))).bytes(domain.as_bytes())
     }
 
     /// Adds a byte string: its length as a little-endian u64, then the bytes.
     #[must_use]
-    pub fn bytes(mut self, bytes: &[u8]) -> Self {
-        self.0.update(&(bytes.len() as u64).to_le_bytes()).update(bytes);
-        self
+    pub fn bytes(self, bytes: &[u8]) -> Self {
+        self.number(bytes.len() as u64).add(bytes)
     }
 
     /// Adds a number as a little-endian u64.
     #[must_use]
-    pub fn number(mut self, number: u64) -> Self {
-        self.0.update(&number.to_le_bytes());
-        self
+    pub fn number(self, number: u64) -> Self {
+        self.add(&number.to_le_bytes())
     }
 
     /// Adds a digest.
     #[must_use]
-    pub fn digest(mut self, digest: &Digest) -> Self {
-        self.0.update(digest.as_bytes());
-        self
+    pub fn digest(self, digest: &Digest) -> Self {
+        self.add(digest.as_bytes())
     }
 
     /// The digest of everything added.
     pub fn finish(&self) -> Digest {
-        Digest::new(*self.0.finalize().as_bytes())
+        let hash = match &self.0 {
+            Added::Short(bytes) => blake3::hash(bytes),
+            Added::Long(hasher) => hasher.finalize(),
+        };
+        Digest::new(*hash.as_bytes())
     }
 
     /// An endless stream of bytes derived from everything added, eight at a time.
     pub fn stream(&self) -> impl Iterator<Item = u64> + use<> {
-        let mut reader = self.0.finalize_xof();
+        let mut reader = match &self.0 {
+            Added::Short(bytes) => blake3::Hasher::new().update(bytes).finalize_xof(),
+            Added::Long(hasher) => hasher.finalize_xof(),
+        };
         std::iter::repeat_with(move || {
             let mut word = [0; 8];
             reader.fill(&mut word);
             u64::from_le_bytes(word)
         })
+    }
+
+    fn add(mut self, bytes: &[u8]) -> Self {
+        match &mut self.0 {
+            Added::Short(short) if short.len() + bytes.len() <= SHORT_BYTES => short.extend_from_slice(bytes),
+            Added::Short(short) => {
+                let mut hasher = Box::new(blake3::Hasher::new());
+                hasher.update(short).update(bytes);
+                self.0 = Added::Long(hasher);
+            }
+            Added::Long(hasher) => {
+                hasher.update(bytes);
+            }
+        }
+        self
     }
 }
 

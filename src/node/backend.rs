@@ -28,7 +28,6 @@ use crate::{
     metrics::{Actor, Label as _, Limit, Metrics},
     protocol::{Drawing, Evidence, Lifetime, StableCheckpoint},
     replica::{Attestation, CertificateDocument, CheckpointDocument, Fate, Notice},
-    store::Rows,
     types::{Digest, Height, ValidatorIndex, ValidatorSet},
 };
 
@@ -91,10 +90,13 @@ struct Reach {
 }
 
 impl NodeBackend {
-    /// The reply to a command, once its block is executed *and* durable.
-    fn committed(&self, rows: &dyn Rows, command: &Identified) -> Option<Fate> {
-        let (height, receipt) = app::reply(rows, command)?;
-        (height <= *self.heights.borrow()).then_some(Fate::Committed { height, receipt })
+    /// What is known of each command whose block is executed *and* durable.
+    fn committed(&self, commands: &[Identified]) -> Vec<Option<Fate>> {
+        let durable = *self.heights.borrow();
+        let replies = app::replies(&*self.reader.snapshot(), commands).into_iter();
+        let is_durable = |(height, _): &(Height, Receipt)| *height <= durable;
+        let fate = |(height, receipt)| Fate::Committed { height, receipt };
+        replies.map(|reply| reply.filter(is_durable).map(fate)).collect()
     }
 
     /// How much waits for an actor. Storage counts its own queue.
@@ -211,15 +213,15 @@ impl Backend for NodeBackend {
     fn submit(&self, commands: Vec<Identified>, until: Until) -> Vec<Pending<Result<Fate, Refusal>>> {
         let mut fates = Vec::with_capacity(commands.len());
         let mut submit = Vec::with_capacity(commands.len());
-        let rows = self.reader.snapshot();
+        let committed = self.committed(&commands);
         let verdicts = self.signatures.verdicts(commands.iter().map(Identified::command));
-        for (command, verdict) in commands.into_iter().zip(verdicts) {
+        for ((command, known), verdict) in commands.into_iter().zip(committed).zip(verdicts) {
             if let Err(error) = verdict {
                 self.metrics.command_invalid();
                 fates.push(ready(Err(error.into())));
                 continue;
             }
-            if let Some(known) = self.committed(&*rows, &command) {
+            if let Some(known) = known {
                 fates.push(ready(Ok(known)));
                 continue;
             }

@@ -80,9 +80,10 @@ pub(super) struct Mempool {
     bytes: Quota,
     bytes_held: usize,
     arrivals: u64,
-    entries: BTreeMap<u64, Entry>,
+    entries: BTreeMap<u64, Box<Entry>>,
     ids: BTreeMap<Digest, u64>,
     keys: BTreeMap<Key, u64>,
+    /// Those that are not decided.
     stages: BTreeSet<(Stage, u64)>,
     /// Our own clients' commands that are not decided.
     local: BTreeSet<u64>,
@@ -128,35 +129,30 @@ impl Mempool {
         if !self.has_room(source, &key.client, bytes) {
             return Admission::Full;
         }
-        self.insert(Entry { id, key, command, bytes, source, since: now, stage, place: Place::default() });
+        self.insert(Box::new(Entry { id, key, command, bytes, source, since: now, stage, place: Place::default() }));
         Admission::Admitted
     }
 
-    /// Takes a command out: it was executed.
+    /// Whether a command waits.
     pub(super) fn contains(&self, id: &Digest) -> bool {
         self.ids.contains_key(id)
     }
 
-    /// Takes a command out.
-    pub(super) fn remove(&mut self, id: &Digest) -> Option<Entry> {
-        let arrival = self.ids.get(id).copied()?;
-        self.take(arrival)
-    }
-
-    /// Takes out whatever waits under a key: another command took it.
-    pub(super) fn remove_key(&mut self, key: Key) -> Option<Entry> {
+    /// Takes out what waits under a key, if it is meant.
+    pub(super) fn remove(&mut self, key: Key, is_meant: impl FnOnce(&Entry) -> bool) -> Option<Box<Entry>> {
         let arrival = self.keys.get(&key).copied()?;
-        self.take(arrival)
+        let entry = self.entries.get(&arrival)?;
+        if is_meant(entry) { self.take(arrival) } else { None }
     }
 
-    /// Takes out what may not be executed above `executed` any more.
-    pub(super) fn expire(&mut self, executed: Height) -> Vec<Entry> {
+    /// Takes out what may not be executed above `executed` any more; returns the ids.
+    pub(super) fn expire(&mut self, executed: Height) -> Vec<Digest> {
         let mut expired = Vec::new();
         while let Some((last, arrival)) = self.expiring.first().copied() {
             if last > executed {
                 break;
             }
-            expired.extend(self.take(arrival));
+            expired.extend(self.take(arrival).map(|entry| entry.id));
         }
         expired
     }
@@ -170,15 +166,17 @@ impl Mempool {
             return;
         }
         self.stages.remove(&(before, arrival));
-        self.stages.insert((entry.stage, arrival));
         if entry.stage == Stage::Decided {
             self.local.remove(&arrival);
-        } else if entry.source == Source::Clients {
+            return;
+        }
+        self.stages.insert((entry.stage, arrival));
+        if entry.source == Source::Clients {
             self.local.insert(arrival);
         }
     }
 
-    /// Since when the oldest command of a stage has waited.
+    /// Since when the oldest command of a stage has waited; `None` for those that are decided.
     pub(super) fn oldest(&self, stage: Stage) -> Option<Time> {
         let (_, arrival) = self.stages.range((stage, 0)..=(stage, u64::MAX)).next()?;
         self.entries.get(arrival).map(|entry| entry.since)
@@ -195,7 +193,7 @@ impl Mempool {
         let mut picked = Vec::new();
         while let Some((taken, rank)) = next.pop_first() {
             let queue = &mut queues[(rank + first) % count];
-            let Some(entry) = queue.filter_map(|arrival| self.entries.get(&arrival)).find(|entry| may(entry)) else {
+            let Some(entry) = queue.filter_map(|arrival| self.entry(arrival)).find(|entry| may(entry)) else {
                 continue;
             };
             if entry.bytes <= room {
@@ -210,13 +208,13 @@ impl Mempool {
     /// Our own clients' undecided commands in fair order.
     pub(super) fn local(&self) -> impl Iterator<Item = &Entry> {
         let arrivals = self.queues.get(&Source::Clients).into_iter().flat_map(FairQueue::iter);
-        arrivals.filter_map(|arrival| self.entries.get(&arrival)).filter(|entry| entry.stage != Stage::Decided)
+        arrivals.filter_map(|arrival| self.entry(arrival)).filter(|entry| entry.stage != Stage::Decided)
     }
 
     /// Our own clients' undecided commands that came after the one with the arrival number `after`, oldest first.
     pub(super) fn local_after(&self, after: u64) -> impl Iterator<Item = &Entry> {
         let arrivals = self.local.range(after.saturating_add(1)..);
-        arrivals.filter_map(|arrival| self.entries.get(arrival))
+        arrivals.filter_map(|arrival| self.entry(*arrival))
     }
 
     /// The last arrival number given.
@@ -234,6 +232,10 @@ impl Mempool {
         self.bytes_held
     }
 
+    fn entry(&self, arrival: u64) -> Option<&Entry> {
+        self.entries.get(&arrival).map(Box::as_ref)
+    }
+
     fn has_room(&self, source: Source, client: &Digest, bytes: usize) -> bool {
         let (commands_held, bytes_held) = self.queues.get(&source).map_or((0, 0), |queue| queue.held(client));
         let (commands_max, bytes_max) = self.client_max;
@@ -249,12 +251,13 @@ impl Mempool {
         if !self.has_room(Source::Clients, &entry.key.client, entry.bytes) {
             return;
         }
-        if let Some(entry) = self.take(arrival) {
-            self.insert(Entry { source: Source::Clients, since: now, ..entry });
+        if let Some(mut entry) = self.take(arrival) {
+            (entry.source, entry.since) = (Source::Clients, now);
+            self.insert(entry);
         }
     }
 
-    fn insert(&mut self, mut entry: Entry) {
+    fn insert(&mut self, mut entry: Box<Entry>) {
         self.arrivals += 1;
         let arrival = self.arrivals;
         self.commands.take(entry.source, 1);
@@ -263,9 +266,11 @@ impl Mempool {
         entry.place = self.queues.entry(entry.source).or_default().push(entry.key.client, arrival, entry.bytes);
         self.ids.insert(entry.id, arrival);
         self.keys.insert(entry.key, arrival);
-        self.stages.insert((entry.stage, arrival));
-        if entry.source == Source::Clients && entry.stage != Stage::Decided {
-            self.local.insert(arrival);
+        if entry.stage != Stage::Decided {
+            self.stages.insert((entry.stage, arrival));
+            if entry.source == Source::Clients {
+                self.local.insert(arrival);
+            }
         }
         if let Some(last) = entry.command.expires_at_height {
             self.expiring.insert((last, arrival));
@@ -273,7 +278,7 @@ impl Mempool {
         self.entries.insert(arrival, entry);
     }
 
-    fn take(&mut self, arrival: u64) -> Option<Entry> {
+    fn take(&mut self, arrival: u64) -> Option<Box<Entry>> {
         let entry = self.entries.remove(&arrival)?;
         self.commands.give(entry.source, 1);
         self.bytes.give(entry.source, entry.bytes);

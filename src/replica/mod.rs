@@ -71,7 +71,7 @@ use flight::{Flights, Stage};
 use forward::Forwarder;
 use lag::Lag;
 pub use lag::Progress;
-use mempool::{Key, Mempool};
+use mempool::{Entry, Key, Mempool};
 pub use notice::Notice;
 use order::Order;
 use peers::Peers;
@@ -154,7 +154,7 @@ impl Replica {
     /// Takes one input. `now` never goes back.
     ///
     /// # Panics
-    /// If the executor executes anything but the block it was given, in order: then this replica must stop.
+    /// If the executor executes anything but the block it was given, in order and whole: then this replica must stop.
     pub fn step(&mut self, now: Time, input: Input, out: &mut Outbox) {
         self.now = self.now.max(now);
         match input {
@@ -324,24 +324,26 @@ impl Replica {
         if let Some(validator) = turn.missed {
             out.events.push(Event::TurnMissed { height, validator });
         }
+        assert_eq!(keys.len(), receipts.len(), "each command of the block has a receipt");
         self.replies.begin(height, receipts.len());
-        let are_aligned = keys.len() == receipts.len();
-        for (position, (id, receipt)) in receipts.into_iter().enumerate() {
-            let entry = self.mempool.remove(&id);
-            let key = if are_aligned { keys.get(position).copied() } else { entry.as_ref().map(|entry| entry.key) };
-            let since = entry.filter(|entry| entry.source == Source::Clients).map(|entry| entry.since);
-            if let Some(rival) =
-                key.filter(|_| receipt.status != Status::Expired).and_then(|key| self.mempool.remove_key(key))
-            {
-                self.refuse(&rival.id, &Fate::Conflict, out);
+        let mut outcomes = Vec::with_capacity(receipts.len());
+        for (key, (id, receipt)) in keys.into_iter().zip(receipts) {
+            let is_over = |entry: &Entry| entry.id == id || receipt.status != Status::Expired;
+            let mut since = None;
+            match self.mempool.remove(key, is_over) {
+                Some(entry) if entry.id == id => since = Some(entry.since).filter(|_| entry.source == Source::Clients),
+                Some(rival) => self.refuse(&rival.id, &Fate::Conflict, out),
+                None => {}
             }
-            self.replies.executed(height, id, receipt, key, since);
+            self.replies.executed(height, id, &receipt, since);
+            outcomes.push((key, id, receipt));
         }
+        self.replies.remember(height, outcomes);
         for key in self.flights.arrive(height) {
             self.mempool.set_stage(key, || self.flights.stage(key));
         }
         for late in self.mempool.expire(height) {
-            self.refuse(&late.id, &Fate::Expired, out);
+            self.refuse(&late, &Fate::Expired, out);
         }
     }
 

@@ -21,12 +21,22 @@ pub(super) const RECENT_MAX: usize = 65_536;
 /// The most bytes of results remembered.
 pub(super) const RECENT_BYTES_MAX: usize = 16 << 20;
 
-/// What a command came to.
-#[derive(Clone)]
-struct Outcome {
-    id: Digest,
+/// The most commands of a [`Run`].
+const RUN_MAX: usize = 128;
+
+/// Commands of one client with sequences in a row, and what they came to at one height.
+struct Run {
     height: Height,
-    receipt: Receipt,
+    outcomes: Vec<(Digest, Receipt)>,
+    /// Of their results.
+    bytes: usize,
+}
+
+/// What a command came to.
+struct Outcome<'a> {
+    id: &'a Digest,
+    height: Height,
+    receipt: &'a Receipt,
 }
 
 /// What is told when a height is committed.
@@ -66,14 +76,29 @@ pub(super) struct Replies {
 /// Half of the outcomes that are remembered. A result that would not fit is not: the store has it.
 #[derive(Default)]
 struct Generation {
-    outcomes: BTreeMap<Key, Outcome>,
+    /// By their first commands. A request with many commands is a few of them, and no command is in two.
+    runs: BTreeMap<Key, Run>,
+    outcomes: usize,
     /// Of their results.
     bytes: usize,
 }
 
 impl Generation {
-    fn has_room(&self, bytes: usize) -> bool {
-        self.outcomes.len() < RECENT_MAX / 2 && self.bytes + bytes <= RECENT_BYTES_MAX / 2
+    fn has_room(&self, run: &Run) -> bool {
+        self.outcomes + run.outcomes.len() <= RECENT_MAX / 2 && self.bytes + run.bytes <= RECENT_BYTES_MAX / 2
+    }
+
+    fn insert(&mut self, first: Key, run: Run) {
+        self.outcomes += run.outcomes.len();
+        self.bytes += run.bytes;
+        self.runs.insert(first, run);
+    }
+
+    fn get(&self, key: &Key) -> Option<Outcome<'_>> {
+        let (first, run) = self.runs.range(..=key).next_back()?;
+        let at = key.sequence.checked_sub(first.sequence).filter(|_| first.client == key.client)?;
+        let (id, receipt) = run.outcomes.get(usize::try_from(at).ok()?)?;
+        Some(Outcome { id, height: run.height, receipt })
     }
 }
 
@@ -123,7 +148,7 @@ impl Replies {
         tell: impl FnOnce(Ticket, Fate),
     ) -> Past {
         let Some(outcome) = self.outcome(&key) else { return Past::Unknown };
-        if outcome.id != id {
+        if *outcome.id != id {
             return Past::Conflict;
         }
         let Some(ticket) = ticket else { return Past::Answered };
@@ -157,25 +182,15 @@ impl Replies {
         self.pending.insert(height, Settlement { commands, ..Settlement::default() });
     }
 
-    /// Takes a command's outcome: remembered at once, told when its height is committed. `key`: where the block shows
-    /// it; `since`: when it came in, if our own client sent it.
-    pub(super) fn executed(
-        &mut self,
-        height: Height,
-        id: Digest,
-        receipt: Receipt,
-        key: Option<Key>,
-        since: Option<Time>,
-    ) {
+    /// Takes a command's outcome, to be told when its height is committed. `since`: when it came in, if our own client
+    /// sent it.
+    pub(super) fn executed(&mut self, height: Height, id: Digest, receipt: &Receipt, since: Option<Time>) {
         let tickets = self.dismiss(&id);
         if let Some(settlement) = self.pending.get_mut(&height) {
             let fate = Fate::Committed { height, receipt: receipt.clone() };
             self.pending_answers += tickets.len();
             settlement.answers.extend(tickets.into_iter().map(|ticket| (ticket, fate.clone())));
             settlement.since.extend(since);
-        }
-        if let Some(key) = key {
-            self.remember(key, Outcome { id, height, receipt });
         }
     }
 
@@ -186,32 +201,52 @@ impl Replies {
         settlement
     }
 
-    /// Only what took the key is remembered under it, and only once: a conflicting or late command took nothing.
-    fn remember(&mut self, key: Key, outcome: Outcome) {
-        if matches!(outcome.receipt.status, Status::Conflict | Status::Expired) || self.outcome(&key).is_some() {
-            return;
+    /// Remembers what a height's commands came to. Only what took its key is remembered under it, and only once: a
+    /// conflicting or late command took nothing.
+    pub(super) fn remember(&mut self, height: Height, mut outcomes: Vec<(Key, Digest, Receipt)>) {
+        outcomes.retain(|(key, _, receipt)| {
+            !matches!(receipt.status, Status::Conflict | Status::Expired)
+                && receipt.result.len() <= RECENT_BYTES_MAX / 2
+                && self.outcome(key).is_none()
+        });
+        outcomes.sort_by_key(|(key, ..)| *key);
+        outcomes.dedup_by_key(|(key, ..)| *key);
+        let mut last: Option<(Key, Run)> = None;
+        for (key, id, receipt) in outcomes {
+            let bytes = receipt.result.len();
+            let goes_on = |(first, run): &&mut (Key, Run)| {
+                first.client == key.client
+                    && key.sequence - first.sequence == run.outcomes.len() as u64
+                    && run.outcomes.len() < RUN_MAX
+                    && run.bytes + bytes <= RECENT_BYTES_MAX / 2
+            };
+            if let Some((_, run)) = last.as_mut().filter(goes_on) {
+                run.outcomes.push((id, receipt));
+                run.bytes += bytes;
+            } else if let Some((first, run)) = last.replace((key, Run { height, outcomes: vec![(id, receipt)], bytes }))
+            {
+                self.keep(first, run);
+            }
         }
-        let bytes = outcome.receipt.result.len();
-        if bytes > RECENT_BYTES_MAX / 2 {
-            return;
+        if let Some((first, run)) = last {
+            self.keep(first, run);
         }
-        if !self.recent.has_room(bytes) {
-            self.before = std::mem::take(&mut self.recent);
-        }
-        self.recent.bytes += bytes;
-        self.recent.outcomes.insert(key, outcome);
     }
 
-    fn outcome(&self, key: &Key) -> Option<&Outcome> {
-        self.recent.outcomes.get(key).or_else(|| self.before.outcomes.get(key))
+    fn keep(&mut self, first: Key, run: Run) {
+        if !self.recent.has_room(&run) {
+            self.before = std::mem::take(&mut self.recent);
+        }
+        self.recent.insert(first, run);
+    }
+
+    fn outcome(&self, key: &Key) -> Option<Outcome<'_>> {
+        self.recent.get(key).or_else(|| self.before.get(key))
     }
 
     /// How much is held: clients and outcomes.
     #[cfg(test)]
     pub(super) fn len(&self) -> (usize, usize) {
-        (
-            self.tickets.len() + self.waiting.len() + self.pending_answers,
-            self.recent.outcomes.len() + self.before.outcomes.len(),
-        )
+        (self.tickets.len() + self.waiting.len() + self.pending_answers, self.recent.outcomes + self.before.outcomes)
     }
 }

@@ -20,7 +20,7 @@ pub enum Table {
     State,
     /// Hashes that authenticate [`Table::State`].
     Authentication,
-    /// Client and sequence → the command that holds them, and what it came to.
+    /// Client and first sequence → the commands that were executed in a run from there on, and what they came to.
     Replies,
     /// First byte of commands' ids and group of heights → the ids and their heights.
     Ids,

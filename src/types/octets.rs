@@ -5,6 +5,12 @@ use std::{cmp::Ordering, fmt, str::FromStr};
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
+/// Writes bytes as text into a buffer of twice their length.
+fn hexadecimal<'a>(bytes: &[u8], text: &'a mut [u8]) -> &'a str {
+    hex::encode_to_slice(bytes, text).expect("the buffer is twice as long");
+    str::from_utf8(text).expect("hexadecimal digits are ASCII")
+}
+
 macro_rules! octets {
     ($(#[$doc:meta])* $name:ident[$len:literal]) => {
         $(#[$doc])*
@@ -42,7 +48,8 @@ macro_rules! octets {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+                let mut text = [0; 2 * $len];
+                f.write_str(hexadecimal(&self.0, &mut text))
             }
         }
 
@@ -65,7 +72,7 @@ macro_rules! octets {
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 if serializer.is_human_readable() {
-                    return serializer.collect_str(self);
+                    return serializer.serialize_str(hexadecimal(&self.0, &mut [0; 2 * $len]));
                 }
                 use serde::ser::SerializeTuple;
                 let mut tuple = serializer.serialize_tuple($len)?;

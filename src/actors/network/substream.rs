@@ -150,6 +150,7 @@ impl Readers {
             return;
         };
         let allowance = |rate| Allowance::new(rate, rate, Instant::now());
+        let mut room = BUFFER_BYTES;
         let (mut frames, mut bytes) = (allowance(self.frames_per_second), allowance(self.frame_bytes_per_second));
         loop {
             match read_frame(&mut reads, self.frame_bytes_max + envelope::OVERHEAD_BYTES, &mut frame).await {
@@ -170,7 +171,11 @@ impl Readers {
             if !wait.is_zero() {
                 sleep(wait).await;
             }
-            frame.shrink_to(BUFFER_BYTES);
+            // Room for a large frame is given back when none has come for a while.
+            room = frame.len().max(room - room / 8).max(BUFFER_BYTES);
+            if frame.capacity() / 2 > room {
+                frame.shrink_to(room);
+            }
         }
     }
 

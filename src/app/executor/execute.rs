@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::{
     super::{Block, CommandView, Header, PayloadView, Receipt, State, Status, chain::put_block},
     Entry, Executed, Executor, Turn,
-    replies::{self, Holder},
+    replies::{self, Holder, Slots},
 };
 use crate::{
     protocol::payload_root,
@@ -55,18 +55,22 @@ impl Executor {
         height: Height,
         commands: &[CommandView<'_>],
     ) -> Vec<(Digest, Receipt)> {
-        let mut entries = Vec::with_capacity(commands.len());
+        let mut entries: Vec<Entry> = Vec::with_capacity(commands.len());
         let mut receipts = Vec::with_capacity(commands.len());
-        let holders = replies::holders(state.rows(), commands);
-        for (command, held_before) in commands.iter().zip(holders) {
+        let slots = Slots::of(commands);
+        let held_before = slots.holders(state.rows());
+        // By the first position of a client and sequence: the entry of the command that was executed there in this block.
+        let mut taken: Vec<Option<usize>> = vec![None; commands.len()];
+        for ((command, held_before), first) in commands.iter().zip(held_before).zip(slots.firsts()) {
             let id = command.id();
-            // Its slot may have been taken a moment ago.
-            let holder = replies::holder_in(state.rows().changes(), command).or(held_before);
+            let holder = taken[first].map(|entry| entries[entry].holder(height)).or(held_before);
             let receipt = match self.execute_command(state, height, (&id, holder), command) {
                 Outcome::Known(receipt) => receipt,
                 Outcome::New(receipt) => {
                     let entry = Entry::new(id, command, receipt.clone());
-                    replies::remember(state, height, &entry);
+                    if entry.is_executed() {
+                        taken[first] = Some(entries.len());
+                    }
                     entries.push(entry);
                     receipt
                 }

@@ -29,7 +29,7 @@ mod tests;
 
 pub use by_id::reply_by_id;
 use bytes::Bytes;
-pub use replies::reply;
+pub use replies::replies;
 pub(super) use replies::{Entry, remembered, restore};
 
 use self::{clock::BlockClock, lane::Lanes};

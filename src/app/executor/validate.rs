@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{
     super::{CommandView, PayloadView},
     Executor,
-    replies::{self, Holder},
+    replies::{Holder, Slot, Slots},
 };
 use crate::{
     crypto::Check,
@@ -38,14 +38,15 @@ impl Executor {
         if payload.proposer != proposer || proposer.position() >= self.validators {
             return Verdict::Invalid;
         }
-        if !self.is_sound(height, &payload.commands) {
+        let slots = Slots::of(&payload.commands);
+        if !self.is_sound(height, &payload.commands, &slots) {
             return Verdict::Invalid;
         }
         let settled = height.minus(self.limits.window + if planted::is("window-off-by-one") { 2 } else { 1 });
         if self.tip.height < settled {
             return Verdict::Undecided;
         }
-        let holders = replies::holders(rows, &payload.commands);
+        let holders = slots.holders(rows);
         let mut held =
             payload.commands.iter().zip(&holders).filter_map(|(command, holder)| Some((command, holder.as_ref()?)));
         if held.any(|(command, holder)| self.was_executed(height, settled, command, holder)) {
@@ -62,14 +63,17 @@ impl Executor {
     }
 
     /// What can be said of commands without any state.
-    fn is_sound(&self, height: Height, commands: &[CommandView<'_>]) -> bool {
-        let mut seen = BTreeSet::new();
-        commands.iter().all(|command| {
-            command.expires_at_height.is_none_or(|last| height <= last)
-                // All fields, as in the id, without the price of hashing them.
-                && seen.insert((&command.client, command.sequence, command.expires_at_height, command.body))
-                && self.check(command.body).is_ok()
-        })
+    fn is_sound(&self, height: Height, commands: &[CommandView<'_>], slots: &Slots) -> bool {
+        let is_sound = |command: &CommandView<'_>| {
+            command.expires_at_height.is_none_or(|last| height <= last) && self.check(command.body).is_ok()
+        };
+        let are_distinct = |alike: &[Slot]| {
+            let mut seen = BTreeSet::new();
+            // All fields, as in the id, without the price of hashing them.
+            let mut rest = alike.iter().map(|slot| &commands[slot.position]);
+            alike.len() == 1 || rest.all(|command| seen.insert((command.expires_at_height, command.body)))
+        };
+        commands.iter().all(is_sound) && slots.alike().all(are_distinct)
     }
 
     /// Whether a command was executed at or below `settled`, according to every state from there up to the one below

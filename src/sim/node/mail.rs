@@ -39,7 +39,8 @@ impl Node {
 
     /// Whether a forwarded command may still be proposed: one that was executed long ago spoils every payload.
     fn is_news(&self, command: &Identified) -> bool {
-        self.executor.check(&command.command().body).is_ok() && app::reply(&self.rows, command).is_none()
+        self.executor.check(&command.command().body).is_ok()
+            && app::replies(&self.rows, std::slice::from_ref(command)) == [None]
     }
 
     /// `OB-11`

@@ -1,4 +1,4 @@
-mod by_id;
+mod lookup;
 mod snapshot;
 mod votes;
 
@@ -7,7 +7,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use proptest::{collection::vec, option, prelude::*, sample::select};
 
 use super::{
-    super::{Block, Command, Identified, Payload, Status, headers, kv, receipts, stored_block},
+    super::{Block, Command, CommandView, Identified, Payload, Status, headers, kv, receipts, stored_block},
+    replies::Slots,
     *,
 };
 use crate::{
@@ -105,7 +106,7 @@ impl Chain {
     }
 
     fn reply(&self, command: &Command) -> Option<(u64, Status)> {
-        let by_command = reply(&self.rows, &Identified::from(command.clone()));
+        let by_command = replies(&self.rows, &[Identified::from(command.clone())]).remove(0);
         let by_id = reply_by_id(&self.rows, &command.id());
         let is_executed = |receipt: &Receipt| matches!(receipt.status, Status::Applied | Status::Refused);
         assert_eq!(by_command, by_id.clone().filter(|(_, receipt)| is_executed(receipt)));
@@ -397,18 +398,18 @@ proptest! {
         let mut rebuilt = State::new(&remembered);
         for height in tip.minus(RETENTION - 1).get().max(1)..=tip.get() {
             let row = chain.rows.get(Table::Receipts, &height.to_be_bytes()).unwrap();
-            let entries: Vec<Entry> = codec::decode(&row).unwrap();
-            entries.iter().for_each(|entry| replies::remember(&mut rebuilt, Height::new(height), entry));
             let name = [b"receipts/".as_slice(), &height.to_be_bytes()].concat();
             let digest = Transcript::new("thalweg receipts v1").bytes(&row).finish();
             prop_assert!(state.system(&name).is_some_and(|row| row.as_ref() == digest.as_bytes()));
+            rebuilt.put_system(&name, digest.as_bytes());
+            prop_assert!(replies::restore(&mut rebuilt, Height::new(height), row).is_some());
         }
         let mut same = 0;
         chain.rows.scan(Table::Replies, &[], &mut |key, value| {
             same += usize::from(rebuilt.rows().get(Table::Replies, key).as_deref() == Some(value));
             true
         });
-        let expected = rebuilt.rows().changes().len();
+        let expected = rebuilt.rows().changes().range(Table::Replies, &[]).count();
         prop_assert_eq!((same, count(&chain, Table::Replies)), (expected, expected), "the same rows, and no others");
         let mut heights = 0;
         state.rows().scan(Table::State, b"\x01receipts/", &mut |key, _| {
@@ -430,8 +431,9 @@ proptest! {
         }
         let asked: Vec<_> = asked.iter().map(|(client, sequence)| command(*client, *sequence, Bytes::new())).collect();
         let views: Vec<_> = asked.iter().map(Command::view).collect();
-        let each: Vec<_> = views.iter().map(|view| replies::holder(&chain.rows, view)).collect();
-        prop_assert_eq!(replies::holders(&chain.rows, &views), each);
+        let holders = |views: &[CommandView<'_>]| Slots::of(views).holders(&chain.rows);
+        let each: Vec<_> = views.iter().flat_map(|view| holders(std::slice::from_ref(view))).collect();
+        prop_assert_eq!(holders(&views), each);
     }
 
     /// `SL-V5`: how far a replica has executed, between settled and just below, does not change its vote.
