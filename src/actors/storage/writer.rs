@@ -24,7 +24,7 @@ pub struct WriteBehind {
     /// As soon as they have this many bytes.
     pub bytes: usize,
     /// With this many bytes, further commits wait: more than that is never executed again after a crash. The default is
-    /// some 15,000 commands of 512 bytes, well below a second of work.
+    /// some 20,000 commands of 512 bytes, below a second of work.
     pub bytes_max: usize,
     /// How much earlier the first write after a pause comes, in percent, below 100. Validators commit the same, so they
     /// would all write at the same time, and all votes would wait for the disk; with a different number each, most of

@@ -9,8 +9,6 @@
 //!   of fixed number could be made long at a constant price.
 //! * Pages near the root are kept in memory ([`Crown`]); which ones are there never changes a result.
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
 
 use super::page::{Child, FANOUT, LEAVES_MAX, Leaf, Page, hash_leaves, total};
@@ -19,8 +17,9 @@ use crate::{
     types::Digest,
 };
 
-/// Pages at smaller depths than this stay in memory: at most 1 + 16 + 256 + 4,096 of them, below 5 MB.
+/// Pages at smaller depths than this stay in memory: at most [`CROWN_PAGES`] of them, below 5 MB.
 const CROWN_DEPTH: usize = 4;
+const CROWN_PAGES: usize = 1 + 16 + 256 + 4096;
 
 /// A row's new value, hashed; `None`: it is deleted.
 pub(super) struct Update {
@@ -29,7 +28,7 @@ pub(super) struct Update {
 }
 
 /// Where a page hangs: the half-bytes that all key hashes below share.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Path {
     depth: usize,
     prefix: [u8; 32],
@@ -52,6 +51,13 @@ impl Path {
         self
     }
 
+    /// Which of the [`CROWN_PAGES`] it is, if it is near enough to the root.
+    fn place_in_crown(&self) -> Option<usize> {
+        let above = *[0, 1, 1 + 16, 1 + 16 + 256].get(self.depth)?;
+        let first_half_bytes = usize::from(u16::from_be_bytes([self.prefix[0], self.prefix[1]]));
+        Some(above + (first_half_bytes >> (4 * (CROWN_DEPTH - self.depth))))
+    }
+
     fn row(&self) -> Bytes {
         let mut row = Vec::with_capacity(1 + self.depth.div_ceil(2));
         row.push(u8::try_from(self.depth).expect("a key hash has 64 half-bytes"));
@@ -60,9 +66,23 @@ impl Path {
     }
 }
 
-/// The pages near the root, as of the last update. Starts empty and fills by use.
+/// The pages near the root, as of the last update: the root, those of depth one in order, and so on. Starts empty and
+/// fills by use.
 #[derive(Debug, Default)]
-pub(in crate::app) struct Crown(BTreeMap<Path, Page>);
+pub(in crate::app) struct Crown(Vec<Option<Page>>);
+
+impl Crown {
+    fn take(&mut self, path: &Path) -> Option<Page> {
+        self.0.get_mut(path.place_in_crown()?)?.take()
+    }
+
+    fn put(&mut self, path: &Path, page: Page) {
+        if let Some(place) = path.place_in_crown() {
+            self.0.resize(CROWN_PAGES, None);
+            self.0[place] = Some(page);
+        }
+    }
+}
 
 /// The tree over uncommitted rows.
 pub(super) struct Tree<'t, 'r> {
@@ -129,26 +149,19 @@ impl Tree<'_, '_> {
     }
 
     fn take(&mut self, path: Path) -> Option<Page> {
-        if path.depth < CROWN_DEPTH
-            && let Some(page) = self.crown.0.remove(&path)
-        {
-            return Some(page);
-        }
-        load(&*self.rows, path)
+        self.crown.take(&path).or_else(|| load(&*self.rows, path))
     }
 
     fn store(&mut self, path: Path, page: Page) -> Child {
         self.rows.put(Table::Authentication, path.row(), page.encode());
         let child = page.as_child();
-        if path.depth < CROWN_DEPTH {
-            self.crown.0.insert(path, page);
-        }
+        self.crown.put(&path, page);
         child
     }
 
     fn erase(&mut self, path: Path) {
         self.rows.delete(Table::Authentication, path.row());
-        self.crown.0.remove(&path);
+        self.crown.take(&path);
     }
 }
 
