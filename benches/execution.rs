@@ -97,7 +97,8 @@ impl Chain {
         spent
     }
 
-    /// Keeps memory bounded: blocks that nothing reads any more.
+    /// Keeps memory bounded: blocks that nothing reads any more. Values go with them, which `kv` does not read either:
+    /// it asks only whether a key has one.
     fn prune(&mut self) {
         let old = tip_height(&self.rows).map_or(Height::ZERO, |tip| tip.minus(RETENTION + 1));
         let mut changes = Changes::default();

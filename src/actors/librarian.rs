@@ -85,7 +85,7 @@ mod tests {
             None
         }
 
-        fn scan(&self, _: Table, _: &[u8], _: &mut dyn FnMut(&[u8], &[u8]) -> bool) {}
+        fn range(&self, _: Table, _: &[u8], _: Option<&[u8]>, _: &mut dyn FnMut(&[u8], &[u8]) -> bool) {}
     }
 
     #[test]

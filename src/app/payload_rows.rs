@@ -32,7 +32,9 @@ pub(super) fn read(rows: &dyn Rows, height: Height, range: Range<usize>) -> Opti
     let skipped = range.start - first * PART_BYTES;
     if first >= last {
         let part = if range.is_empty() { Bytes::new() } else { part(first)? };
-        return (skipped + range.len() <= part.len()).then(|| part.slice(skipped..skipped + range.len()));
+        let found = part.get(skipped..skipped + range.len())?;
+        // A copy, so that whoever keeps a value keeps no more.
+        return Some(if found.len() == part.len() { part } else { Bytes::copy_from_slice(found) });
     }
     let mut bytes = BytesMut::with_capacity(range.len());
     for number in first..=last {

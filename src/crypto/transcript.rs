@@ -120,3 +120,25 @@ pub struct Signed<T> {
     /// The evidence.
     pub signature: Signature,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digests_are_of_the_framed_bytes_whatever_their_length() {
+        for length in (0..40).chain(900..1100).chain([5000]) {
+            let bytes = vec![7; length];
+            let transcript = Transcript::new("domain").number(9).bytes(&bytes).digest(&Digest::new([3; 32])).number(1);
+            let mut framed = [&6_u64.to_le_bytes()[..], b"domain", &9_u64.to_le_bytes()].concat();
+            framed.extend((length as u64).to_le_bytes());
+            framed.extend(&bytes);
+            framed.extend([3; 32]);
+            framed.extend(1_u64.to_le_bytes());
+            assert_eq!(transcript.finish().as_bytes(), blake3::hash(&framed).as_bytes(), "{length}");
+            let mut first = [0; 8];
+            blake3::Hasher::new().update(&framed).finalize_xof().fill(&mut first);
+            assert_eq!(transcript.clone().stream().next(), Some(u64::from_le_bytes(first)), "{length}");
+        }
+    }
+}

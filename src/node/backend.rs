@@ -211,18 +211,24 @@ impl Backend for NodeBackend {
     }
 
     fn submit(&self, commands: Vec<Identified>, until: Until) -> Vec<Pending<Result<Fate, Refusal>>> {
-        let mut fates = Vec::with_capacity(commands.len());
         let mut submit = Vec::with_capacity(commands.len());
-        let committed = self.committed(&commands);
+        let mut signed = Vec::with_capacity(commands.len());
+        let mut fates: Vec<Option<Pending<_>>> = Vec::with_capacity(commands.len());
         let verdicts = self.signatures.verdicts(commands.iter().map(Identified::command));
-        for ((command, known), verdict) in commands.into_iter().zip(committed).zip(verdicts) {
-            if let Err(error) = verdict {
+        for (command, verdict) in commands.into_iter().zip(verdicts) {
+            fates.push(verdict.err().map(|error| {
                 self.metrics.command_invalid();
-                fates.push(ready(Err(error.into())));
-                continue;
+                ready(Err(error.into()))
+            }));
+            if fates.last().is_some_and(Option::is_none) {
+                signed.push(command);
             }
+        }
+        let committed = self.committed(&signed);
+        let open = fates.iter_mut().filter(|fate| fate.is_none());
+        for ((command, known), place) in signed.into_iter().zip(committed).zip(open) {
             if let Some(known) = known {
-                fates.push(ready(Ok(known)));
+                *place = Some(ready(Ok(known)));
                 continue;
             }
             let (admitted_sender, admitted) = oneshot::channel();
@@ -231,8 +237,9 @@ impl Backend for NodeBackend {
                 Until::Committed => Some(oneshot::channel()).unzip(),
             };
             submit.push((command, FateSender { admitted: admitted_sender, committed: committed_sender }));
-            fates.push(Box::pin(fate(admitted, committed)));
+            *place = Some(Box::pin(fate(admitted, committed)));
         }
+        let fates: Vec<Pending<_>> = fates.into_iter().flatten().collect();
         let refusal = match self.replica.offer(Submit { commands: submit }) {
             Ok(()) => return fates,
             Err(Refused::Full) => Refusal::Busy,

@@ -250,3 +250,50 @@ impl Replies {
         (self.tickets.len() + self.waiting.len() + self.pending_answers, self.recent.outcomes + self.before.outcomes)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome(client: u8, sequence: u64, status: Status) -> (Key, Digest, Receipt) {
+        let key = Key { client: Digest::new([client; 32]), sequence };
+        (key, Digest::new([client ^ sequence.to_le_bytes()[0]; 32]), Receipt { status, result: "ok".into() })
+    }
+
+    fn heights(replies: &Replies, client: u8, sequences: std::ops::Range<u64>) -> Vec<Option<u64>> {
+        let height = |sequence| {
+            let (key, id, _) = outcome(client, sequence, Status::Applied);
+            replies.outcome(&key).inspect(|found| assert_eq!(*found.id, id)).map(|found| found.height.get())
+        };
+        sequences.map(height).collect()
+    }
+
+    #[test]
+    fn recalls_what_took_its_key_once_and_nothing_beside_it() {
+        let mut replies = Replies::new(10);
+        // Two clients in turn, a gap, one that came in conflict, one twice.
+        let first = [(1, 5), (2, 1), (1, 6), (2, 2), (1, 8), (1, 6)];
+        let mut outcomes: Vec<_> = first.map(|(client, at)| outcome(client, at, Status::Applied)).into();
+        outcomes.push(outcome(2, 3, Status::Conflict));
+        replies.remember(Height::new(1), outcomes);
+        replies.remember(Height::new(2), (4..9).map(|at| outcome(1, at, Status::Refused)).collect());
+        assert_eq!(heights(&replies, 1, 3..10), [None, Some(2), Some(1), Some(1), Some(2), Some(1), None]);
+        assert_eq!(heights(&replies, 2, 0..4), [None, Some(1), Some(1), None]);
+        assert_eq!(replies.len().1, 7);
+    }
+
+    #[test]
+    fn runs_of_any_length_are_recalled_until_the_older_half_is_forgotten() {
+        let (mut replies, per_height) = (Replies::new(10), 3 * RUN_MAX as u64 / 2);
+        let last = RECENT_MAX as u64 / per_height;
+        for height in 0..=last {
+            let sequences = height * per_height..(height + 1) * per_height;
+            replies.remember(Height::new(height), sequences.map(|at| outcome(1, at, Status::Applied)).collect());
+            assert!(replies.len().1 <= RECENT_MAX);
+        }
+        let known = |sequences| heights(&replies, 1, sequences).iter().flatten().count() as u64;
+        let end = (last + 1) * per_height;
+        assert_eq!((known(end - 100 * per_height..end), known(end..end + 1)), (100 * per_height, 0));
+        assert_eq!(known(0..per_height), 0, "the older half");
+    }
+}

@@ -30,9 +30,9 @@ impl Rows for MemoryRows {
         self.tables[table.position()].get(key).cloned()
     }
 
-    fn scan(&self, table: Table, from: &[u8], visit: &mut dyn FnMut(&[u8], &[u8]) -> bool) {
+    fn range(&self, table: Table, from: &[u8], until: Option<&[u8]>, visit: &mut dyn FnMut(&[u8], &[u8]) -> bool) {
         for (key, value) in self.tables[table.position()].range::<[u8], _>((Bound::Included(from), Bound::Unbounded)) {
-            if !visit(key, value) {
+            if until.is_some_and(|until| key.as_ref() > until) || !visit(key, value) {
                 return;
             }
         }

@@ -84,8 +84,14 @@ pub trait Rows {
     /// The row under a key.
     fn get(&self, table: Table, key: &[u8]) -> Option<Bytes>;
 
-    /// Visits rows with `from <= key` in key order until `visit` returns `false`.
-    fn scan(&self, table: Table, from: &[u8], visit: &mut dyn FnMut(&[u8], &[u8]) -> bool);
+    /// Visits rows with `from <= key`, and `key <= until` if there is an end, in key order until `visit` returns `false`.
+    /// Costs nothing for what lies beyond, not even for rows that were deleted there.
+    fn range(&self, table: Table, from: &[u8], until: Option<&[u8]>, visit: &mut dyn FnMut(&[u8], &[u8]) -> bool);
+
+    /// As [`Self::range`], without an end.
+    fn scan(&self, table: Table, from: &[u8], visit: &mut dyn FnMut(&[u8], &[u8]) -> bool) {
+        self.range(table, from, None, visit);
+    }
 }
 
 impl<R: Rows + ?Sized> Rows for &R {
@@ -93,8 +99,8 @@ impl<R: Rows + ?Sized> Rows for &R {
         (**self).get(table, key)
     }
 
-    fn scan(&self, table: Table, from: &[u8], visit: &mut dyn FnMut(&[u8], &[u8]) -> bool) {
-        (**self).scan(table, from, visit);
+    fn range(&self, table: Table, from: &[u8], until: Option<&[u8]>, visit: &mut dyn FnMut(&[u8], &[u8]) -> bool) {
+        (**self).range(table, from, until, visit);
     }
 }
 

@@ -60,10 +60,11 @@ impl<R: Rows + ?Sized> Rows for Overlay<'_, R> {
         }
     }
 
-    fn scan(&self, table: Table, from: &[u8], visit: &mut dyn FnMut(&[u8], &[u8]) -> bool) {
-        let mut changed = self.changes.range(table, from).peekable();
+    fn range(&self, table: Table, from: &[u8], until: Option<&[u8]>, visit: &mut dyn FnMut(&[u8], &[u8]) -> bool) {
+        let is_within = |(key, _): &(&Bytes, &Change)| until.is_none_or(|until| key.as_ref() <= until);
+        let mut changed = self.changes.range(table, from).take_while(is_within).peekable();
         let mut go_on = true;
-        self.base.scan(table, from, &mut |key, value| {
+        self.base.range(table, from, until, &mut |key, value| {
             while let Some((early, new)) = changed.next_if(|(early, _)| early.as_ref() < key) {
                 if let Some(new) = new {
                     go_on = visit(early, new);
@@ -101,6 +102,7 @@ mod tests {
             base in proptest::collection::btree_map(0u8..30, 0u8.., 0..20),
             changes in proptest::collection::btree_map(0u8..30, proptest::option::of(0u8..), 0..20),
             from in 0u8..30,
+            length in proptest::option::of(0u8..30),
             stop in 0usize..12,
         ) {
             let mut rows = MemoryRows::default();
@@ -121,7 +123,8 @@ mod tests {
             let overlay = Overlay::with(&rows, later);
             let read = |rows: &dyn Rows| {
                 let mut seen = Vec::new();
-                rows.scan(Table::State, &[from], &mut |key, value| {
+                let until = length.map(|length| [from + length]);
+                rows.range(Table::State, &[from], until.as_ref().map(<[u8; 1]>::as_slice), &mut |key, value| {
                     seen.push((key.to_vec(), value.to_vec()));
                     seen.len() < stop
                 });

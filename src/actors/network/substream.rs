@@ -171,7 +171,7 @@ impl Readers {
             if !wait.is_zero() {
                 sleep(wait).await;
             }
-            // Room for a large frame is given back when none has come for a while.
+            // Room for a large frame is given back after some that are smaller.
             room = frame.len().max(room - room / 8).max(BUFFER_BYTES);
             if frame.capacity() / 2 > room {
                 frame.shrink_to(room);

@@ -92,7 +92,7 @@ impl Rows for StoreReader {
         self.snapshot().get(table, key)
     }
 
-    fn scan(&self, table: Table, from: &[u8], visit: &mut dyn FnMut(&[u8], &[u8]) -> bool) {
-        self.snapshot().scan(table, from, visit);
+    fn range(&self, table: Table, from: &[u8], until: Option<&[u8]>, visit: &mut dyn FnMut(&[u8], &[u8]) -> bool) {
+        self.snapshot().range(table, from, until, visit);
     }
 }

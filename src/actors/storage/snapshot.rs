@@ -40,9 +40,10 @@ impl Rows for Snapshot {
         }
     }
 
-    fn scan(&self, table: Table, from: &[u8], visit: &mut dyn FnMut(&[u8], &[u8]) -> bool) {
-        let mut changes = changes(&self.layers, table, from).peekable();
-        let mut base = self.base.range(table, from).peekable();
+    fn range(&self, table: Table, from: &[u8], until: Option<&[u8]>, visit: &mut dyn FnMut(&[u8], &[u8]) -> bool) {
+        let is_within = |(key, _): &(&Bytes, &Change)| until.is_none_or(|until| key.as_ref() <= until);
+        let mut changes = changes(&self.layers, table, from).take_while(is_within).peekable();
+        let mut base = self.base.range(table, from, until).peekable();
         loop {
             let key = changes.peek().map(|(key, _)| *key);
             let stored = base.next_if(|(stored, _)| key.is_none_or(|key| stored.value() < key.as_ref()));

@@ -1,6 +1,6 @@
 //! The block and state store: redb, one file.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{collections::BTreeMap, ops::Bound, path::Path, sync::Arc};
 
 use bytes::Bytes;
 use redb::{AccessGuard, Database, ReadOnlyTable, ReadableDatabase, ReadableTable, TableDefinition};
@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// The version of the format, in the store itself.
-pub(super) const VERSION: u64 = 2;
+pub(super) const VERSION: u64 = 3;
 pub(super) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("storage");
 const META_VERSION: &str = "version";
 const META_CHAIN: &str = "chain";
@@ -134,8 +134,11 @@ impl Base {
         &'a self,
         table: Table,
         from: &[u8],
+        until: Option<&[u8]>,
     ) -> impl Iterator<Item = (AccessGuard<'a, &'static [u8]>, AccessGuard<'a, &'static [u8]>)> {
-        let rows = self.tables[&table].range(from..).unwrap_or_else(|error| self.fail(error));
+        let until = until.map_or(Bound::Unbounded, Bound::Included);
+        let rows = self.tables[&table].range::<&[u8]>((Bound::Included(from), until));
+        let rows = rows.unwrap_or_else(|error| self.fail(error));
         rows.map(|row| row.unwrap_or_else(|error| self.fail(error)))
     }
 

@@ -390,6 +390,7 @@ proptest::proptest! {
         commits in proptest::collection::vec(
             (proptest::collection::btree_map(0u8..40, proptest::option::of(0u8..), 0..12), 0u8..4), 0..20),
         from in 0u8..40,
+        length in proptest::option::of(0u8..40),
         stop in 1usize..12,
     ) {
         let directory = TempDir::new().unwrap();
@@ -420,7 +421,8 @@ proptest::proptest! {
             let snapshot = shared.snapshot();
             let read = |rows: &dyn Rows| {
                 let mut seen = Vec::new();
-                rows.scan(Table::State, &[from], &mut |key, value| {
+                let until = length.map(|length| [from + length]);
+                rows.range(Table::State, &[from], until.as_ref().map(<[u8; 1]>::as_slice), &mut |key, value| {
                     seen.push((key.to_vec(), value.to_vec()));
                     seen.len() < stop
                 });

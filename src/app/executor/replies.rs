@@ -25,8 +25,9 @@ use crate::{
 
 /// Where the state has the digests of remembered heights.
 const NAME: &[u8] = b"receipts/";
-/// The most commands of a run: who asks for one reads all of them.
+/// The most commands of a run, and the most bytes of their results if they are several: who asks for one reads all.
 const RUN_MAX: usize = 128;
+const RUN_BYTES_MAX: usize = 16 << 10;
 
 /// One command of a height in its row of [`Table::Receipts`].
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -56,6 +57,10 @@ impl Entry {
     /// Whether it was executed; what came too late or in conflict was not.
     pub fn is_executed(&self) -> bool {
         matches!(self.receipt.status, Status::Applied | Status::Refused)
+    }
+
+    fn follows(&self, run: &[&Self]) -> bool {
+        run.last().is_some_and(|last| last.client == self.client && last.sequence.checked_add(1) == Some(self.sequence))
     }
 
     pub(super) fn holder(&self, height: Height) -> Holder {
@@ -105,9 +110,12 @@ impl Slots {
         let mut holders = vec![None; self.0.len()];
         for asked in self.0.chunk_by(|a, b| a.client == b.client && b.sequence - a.sequence <= 1) {
             let (Some(lowest), Some(highest)) = (asked.first(), asked.last()) else { continue };
-            rows.scan(Table::Replies, &run_key(&highest.client, highest.sequence), &mut |key, row| {
+            let from = run_key(&highest.client, highest.sequence);
+            // A run that begins earlier ends earlier.
+            let until = run_key(&lowest.client, lowest.sequence.saturating_sub(RUN_MAX as u64 - 1));
+            rows.range(Table::Replies, &from, Some(&until), &mut |key, row| {
                 let Some(first) = first_sequence(key, &lowest.client) else { return false };
-                let (height, run): Run = decode(row);
+                let (height, run): Run = codec::decode_front(row).expect(FOREIGN);
                 let below = asked.partition_point(|slot| slot.sequence < first);
                 for slot in &asked[below..] {
                     let held = usize::try_from(slot.sequence - first).ok().and_then(|at| run.get(at));
@@ -157,8 +165,18 @@ fn put(state: &mut State<'_>, height: Height, entries: &[Entry], row: impl Into<
 fn runs(entries: &[Entry]) -> Vec<Vec<&Entry>> {
     let mut executed: Vec<&Entry> = entries.iter().filter(|entry| entry.is_executed()).collect();
     executed.sort_by_key(|entry| (&entry.client, entry.sequence));
-    let is_next = |a: &&Entry, b: &&Entry| a.client == b.client && a.sequence.checked_add(1) == Some(b.sequence);
-    executed.chunk_by(is_next).flat_map(|run| run.chunks(RUN_MAX)).map(<[_]>::to_vec).collect()
+    let (mut runs, mut bytes): (Vec<Vec<&Entry>>, usize) = (Vec::new(), 0);
+    for entry in executed {
+        bytes += entry.receipt.result.len();
+        match runs.last_mut() {
+            Some(run) if bytes <= RUN_BYTES_MAX && run.len() < RUN_MAX && entry.follows(run) => run.push(entry),
+            _ => {
+                bytes = entry.receipt.result.len();
+                runs.push(vec![entry]);
+            }
+        }
+    }
+    runs
 }
 
 /// Forgets a height. Its receipts stay with its block, for those who read history.
@@ -181,7 +199,7 @@ pub(in crate::app) fn restore(state: &mut State<'_>, height: Height, row: Bytes)
     if state.system(&name(height))?.as_ref() != digest(&row).as_bytes() {
         return None;
     }
-    let entries: Vec<Entry> = decode(&row);
+    let entries: Vec<Entry> = codec::decode(&row).ok()?;
     put(state, height, &entries, row);
     Some(())
 }
@@ -223,5 +241,7 @@ fn name(height: Height) -> Vec<u8> {
 }
 
 fn decode<T: Serialize + serde::de::DeserializeOwned>(row: &[u8]) -> T {
-    codec::decode(row).expect("reply rows are written by this module alone")
+    codec::decode(row).expect(FOREIGN)
 }
+
+const FOREIGN: &str = "reply rows are written by this module alone";

@@ -64,8 +64,8 @@ impl<'a> State<'a> {
         self.rows.get(Table::State, &application_key(key)).is_some()
     }
 
-    /// Puts a value under a key. One that is a part of the running command's body, and not a copy of it, is not stored a
-    /// second time if it is long.
+    /// Puts a value under a key. A long one that is a part of the running command's body, and not a copy of it, is not
+    /// stored a second time: it stays where it is in its block.
     pub fn put(&mut self, key: &[u8], value: impl AsRef<[u8]>) {
         let (key, row) = (Bytes::from(application_key(key)), value::row(value.as_ref(), self.executing.as_ref()));
         let before = self.rows.put(Table::State, key.clone(), row);

@@ -124,6 +124,10 @@ fn a_long_value_of_the_block_is_not_stored_again() {
     }
     let copy = payload[..500].to_vec();
     state.put(b"a copy", &copy);
+    state.keep();
+    state.put(b"over parts!", &payload[..300]);
+    state.put(b"new", &payload[..300]);
+    state.revert();
     model.insert(b"a copy".to_vec(), copy);
     let (root, changes) = state.finish();
     assert_eq!(root, made_at_once(&model).0);

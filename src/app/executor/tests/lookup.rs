@@ -1,7 +1,9 @@
 //! Commands that are looked for: by their ids, before and after their heights are sorted, and by client and sequence.
 
+use std::cell::RefCell;
+
 use super::*;
-use crate::app::executor::by_id::GROUP_HEIGHTS;
+use crate::app::executor::{by_id::GROUP_HEIGHTS, replies::Slots};
 
 #[test]
 fn every_remembered_command_is_found_and_no_other() {
@@ -54,4 +56,59 @@ fn each_sequence_of_a_long_run_is_known_and_none_beside_it() {
     }
     chain.run_to(RETENTION + 1);
     assert_eq!(count(&chain, Table::Replies), 2 + 1 + 1, "the first height is forgotten");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    /// Requests of any length, with and without gaps, again and again, forgotten and executed anew.
+    #[test]
+    fn looking_for_many_finds_what_a_plain_map_has(
+        blocks in vec(vec((0u8..3, prop_oneof![4 => 0..300u64, 1 => Just(u64::MAX - 90)], 1..200u64, 1..4u64), 0..4), 1..24),
+        asked in vec((0u8..4, prop_oneof![4 => 0..310u64, 1 => u64::MAX - 100..=u64::MAX]), 0..60),
+    ) {
+        let of = |client, sequence| command(client, sequence, kv::delete(b"k"));
+        let (mut chain, mut model, mut tip) = (Chain::new(1), BTreeMap::new(), 0);
+        for requests in blocks {
+            tip += 1;
+            let request = |(client, first, count, step): (u8, u64, u64, u64)| {
+                (0..count).filter_map(move |at| Some((client, first.checked_add(at * step)?)))
+            };
+            let slots: Vec<(u8, u64)> = requests.into_iter().flat_map(request).collect();
+            chain.run(&slots.iter().map(|(client, sequence)| of(*client, *sequence)).collect::<Vec<_>>());
+            model.retain(|_, executed_at| *executed_at + RETENTION > tip);
+            for slot in slots {
+                model.entry(slot).or_insert(tip);
+            }
+        }
+        let commands: Vec<Identified> = asked.iter().map(|(client, sequence)| of(*client, *sequence).into()).collect();
+        let found = replies(&chain.rows, &commands).into_iter().map(|reply| reply.map(|(height, _)| height.get()));
+        prop_assert!(found.eq(asked.iter().map(|slot| model.get(slot).copied())));
+    }
+}
+
+/// Rows that are empty, and write down how far they were looked through.
+#[derive(Default)]
+struct Ends(RefCell<Vec<(Bytes, Bytes)>>);
+
+impl Rows for Ends {
+    fn get(&self, _: Table, _: &[u8]) -> Option<Bytes> {
+        None
+    }
+
+    fn range(&self, _: Table, from: &[u8], until: Option<&[u8]>, _: &mut dyn FnMut(&[u8], &[u8]) -> bool) {
+        let copy = Bytes::copy_from_slice;
+        self.0.borrow_mut().push((copy(from), copy(until.expect("an end"))));
+    }
+}
+
+/// So what a client has done before, and what is deleted of it, costs nobody anything.
+#[test]
+fn a_look_goes_no_further_than_a_run_is_long() {
+    let commands = [500, 10, 501, 502].map(|sequence| command(7, sequence, Bytes::new()));
+    let ends = Ends::default();
+    Slots::of(&commands.each_ref().map(Command::view)).holders(&ends);
+    let inverse = |key: &Bytes| u64::MAX - u64::from_be_bytes(*key.last_chunk().unwrap());
+    let looked: Vec<_> = ends.0.take().iter().map(|(from, until)| (inverse(from), inverse(until))).collect();
+    assert_eq!(looked, [(10, 0), (502, 373)]);
 }

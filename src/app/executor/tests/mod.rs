@@ -7,8 +7,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use proptest::{collection::vec, option, prelude::*, sample::select};
 
 use super::{
-    super::{Block, Command, CommandView, Identified, Payload, Status, headers, kv, receipts, stored_block},
-    replies::Slots,
+    super::{Block, Command, Identified, Payload, Status, headers, kv, receipts, stored_block},
     *,
 };
 use crate::{
@@ -417,23 +416,6 @@ proptest! {
             true
         });
         prop_assert_eq!(heights as u64, tip.get().min(RETENTION));
-    }
-
-    /// Looking for many commands together finds what looking for each finds.
-    #[test]
-    fn holders_are_those_of_each(
-        blocks in vec(vec(any_command(), 0..6), 1..20),
-        asked in vec((0u8..4, 0u64..12), 0..30),
-    ) {
-        let mut chain = Chain::new(1);
-        for commands in blocks {
-            chain.run(&commands);
-        }
-        let asked: Vec<_> = asked.iter().map(|(client, sequence)| command(*client, *sequence, Bytes::new())).collect();
-        let views: Vec<_> = asked.iter().map(Command::view).collect();
-        let holders = |views: &[CommandView<'_>]| Slots::of(views).holders(&chain.rows);
-        let each: Vec<_> = views.iter().flat_map(|view| holders(std::slice::from_ref(view))).collect();
-        prop_assert_eq!(holders(&views), each);
     }
 
     /// `SL-V5`: how far a replica has executed, between settled and just below, does not change its vote.
