@@ -12,6 +12,7 @@ mod executor;
 pub mod kv;
 pub mod noop;
 mod payload_rows;
+pub(crate) mod run;
 mod signature;
 mod snapshot;
 mod state;

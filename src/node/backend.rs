@@ -216,12 +216,15 @@ impl Backend for NodeBackend {
         let mut fates: Vec<Option<Pending<_>>> = Vec::with_capacity(commands.len());
         let verdicts = self.signatures.verdicts(commands.iter().map(Identified::command));
         for (command, verdict) in commands.into_iter().zip(verdicts) {
-            fates.push(verdict.err().map(|error| {
-                self.metrics.command_invalid();
-                ready(Err(error.into()))
-            }));
-            if fates.last().is_some_and(Option::is_none) {
-                signed.push(command);
+            match verdict {
+                Ok(()) => {
+                    fates.push(None);
+                    signed.push(command);
+                }
+                Err(error) => {
+                    self.metrics.command_invalid();
+                    fates.push(Some(ready(Err(error.into()))));
+                }
             }
         }
         let committed = self.committed(&signed);

@@ -12,7 +12,7 @@ use super::{
     mempool::Key,
 };
 use crate::{
-    app::{Receipt, Status},
+    app::{Receipt, Status, run::runs},
     types::{Digest, Height, Time},
 };
 
@@ -21,10 +21,7 @@ pub(super) const RECENT_MAX: usize = 65_536;
 /// The most bytes of results remembered.
 pub(super) const RECENT_BYTES_MAX: usize = 16 << 20;
 
-/// The most commands of a [`Run`].
-const RUN_MAX: usize = 128;
-
-/// Commands of one client with sequences in a row, and what they came to at one height.
+/// Commands of one client with sequences in a row ([`runs`]), and what they came to at one height.
 struct Run {
     height: Height,
     outcomes: Vec<(Digest, Receipt)>,
@@ -211,25 +208,10 @@ impl Replies {
         });
         outcomes.sort_by_key(|(key, ..)| *key);
         outcomes.dedup_by_key(|(key, ..)| *key);
-        let mut last: Option<(Key, Run)> = None;
-        for (key, id, receipt) in outcomes {
-            let bytes = receipt.result.len();
-            let goes_on = |(first, run): &&mut (Key, Run)| {
-                first.client == key.client
-                    && key.sequence - first.sequence == run.outcomes.len() as u64
-                    && run.outcomes.len() < RUN_MAX
-                    && run.bytes + bytes <= RECENT_BYTES_MAX / 2
-            };
-            if let Some((_, run)) = last.as_mut().filter(goes_on) {
-                run.outcomes.push((id, receipt));
-                run.bytes += bytes;
-            } else if let Some((first, run)) = last.replace((key, Run { height, outcomes: vec![(id, receipt)], bytes }))
-            {
-                self.keep(first, run);
-            }
-        }
-        if let Some((first, run)) = last {
-            self.keep(first, run);
+        for run in runs(outcomes, |(key, _, receipt)| (key.client, key.sequence, receipt.result.len())) {
+            let (first, bytes) = (run[0].0, run.iter().map(|(.., receipt)| receipt.result.len()).sum());
+            let outcomes = run.into_iter().map(|(_, id, receipt)| (id, receipt)).collect();
+            self.keep(first, Run { height, outcomes, bytes });
         }
     }
 
@@ -284,7 +266,7 @@ mod tests {
 
     #[test]
     fn runs_of_any_length_are_recalled_until_the_older_half_is_forgotten() {
-        let (mut replies, per_height) = (Replies::new(10), 3 * RUN_MAX as u64 / 2);
+        let (mut replies, per_height) = (Replies::new(10), 3 * crate::app::run::RUN_MAX as u64 / 2);
         let last = RECENT_MAX as u64 / per_height;
         for height in 0..=last {
             let sequences = height * per_height..(height + 1) * per_height;

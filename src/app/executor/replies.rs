@@ -14,7 +14,11 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    super::{CommandView, Identified, Receipt, State, Status, chain::height_key},
+    super::{
+        CommandView, Identified, Receipt, State, Status,
+        chain::height_key,
+        run::{self, RUN_MAX},
+    },
     by_id,
 };
 use crate::{
@@ -25,9 +29,6 @@ use crate::{
 
 /// Where the state has the digests of remembered heights.
 const NAME: &[u8] = b"receipts/";
-/// The most commands of a run, and the most bytes of their results if they are several: who asks for one reads all.
-const RUN_MAX: usize = 128;
-const RUN_BYTES_MAX: usize = 16 << 10;
 
 /// One command of a height in its row of [`Table::Receipts`].
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -57,10 +58,6 @@ impl Entry {
     /// Whether it was executed; what came too late or in conflict was not.
     pub fn is_executed(&self) -> bool {
         matches!(self.receipt.status, Status::Applied | Status::Refused)
-    }
-
-    fn follows(&self, run: &[&Self]) -> bool {
-        run.last().is_some_and(|last| last.client == self.client && last.sequence.checked_add(1) == Some(self.sequence))
     }
 
     pub(super) fn holder(&self, height: Height) -> Holder {
@@ -165,18 +162,7 @@ fn put(state: &mut State<'_>, height: Height, entries: &[Entry], row: impl Into<
 fn runs(entries: &[Entry]) -> Vec<Vec<&Entry>> {
     let mut executed: Vec<&Entry> = entries.iter().filter(|entry| entry.is_executed()).collect();
     executed.sort_by_key(|entry| (&entry.client, entry.sequence));
-    let (mut runs, mut bytes): (Vec<Vec<&Entry>>, usize) = (Vec::new(), 0);
-    for entry in executed {
-        bytes += entry.receipt.result.len();
-        match runs.last_mut() {
-            Some(run) if bytes <= RUN_BYTES_MAX && run.len() < RUN_MAX && entry.follows(run) => run.push(entry),
-            _ => {
-                bytes = entry.receipt.result.len();
-                runs.push(vec![entry]);
-            }
-        }
-    }
-    runs
+    run::runs(executed, |entry| (entry.client, entry.sequence, entry.receipt.result.len()))
 }
 
 /// Forgets a height. Its receipts stay with its block, for those who read history.
